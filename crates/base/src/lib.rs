@@ -1,0 +1,1 @@
+//! Seeded counter-based random streams, the progress trait and atomic file writes.

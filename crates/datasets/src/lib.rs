@@ -1,0 +1,1 @@
+//! Image data sets, transforms, samplers and the batch loader.

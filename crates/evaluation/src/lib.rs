@@ -1,0 +1,1 @@
+//! Accuracy, spectra of models, statistics, figures and the HTML report.

@@ -1,0 +1,1 @@
+//! Typed TOML to plan, runs and verdicts.

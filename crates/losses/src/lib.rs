@@ -1,0 +1,1 @@
+//! Classification, logit and feature distillation losses, spectral and controls.

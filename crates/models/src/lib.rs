@@ -1,0 +1,1 @@
+//! DeiT and CaiT with timm's parameter names and feature taps.

@@ -1,0 +1,1 @@
+//! Differentiable layers for Vision Transformers with fused CPU kernels.

@@ -1,0 +1,1 @@
+//! Fourier transforms, adaptive pooling and streaming spectra on candle tensors.
