@@ -1,1 +1,34 @@
-//! Seeded counter-based random streams, the progress trait and atomic file writes.
+//! The ground floor of SpectralKD: what every other crate may use, and nothing else.
+//!
+//! - [`random`]: random streams that are pure functions of a key and a position
+//!   (Philox4x32-10), so that a draw depends on *what* it is for and never on when,
+//!   or on which thread, it is made;
+//! - [`progress`]: the trait through which libraries say how far they are, without
+//!   knowing whether anybody watches;
+//! - [`files`]: atomic file writes, after which a reader sees the old file or the
+//!   new one and never a part of either.
+//!
+//! The crate stands on the standard library alone (and `thiserror` for its one error
+//! type, [`FileError`]).
+//!
+//! ```
+//! use spectralkd_base::random::Stream;
+//!
+//! // One stream per purpose; children by name (a parameter) or number (an epoch, a sample).
+//! let init = Stream::new(7, "init");
+//! let mut weights = init.named("blocks.0.attn.qkv.weight");
+//! let first = weights.normal();
+//!
+//! // The same key gives the same draws, whatever else has been drawn meanwhile.
+//! let mut again = Stream::new(7, "init").named("blocks.0.attn.qkv.weight");
+//! assert_eq!(first, again.normal());
+//! ```
+
+pub mod files;
+pub mod progress;
+pub mod random;
+
+mod error;
+mod philox;
+
+pub use error::{FileError, Result};
