@@ -1,0 +1,177 @@
+//! Products of small matrices that lie in cache: `out = [start +] a b`.
+//!
+//! No packing. The rows of `b` and `out` are whole vectors (padded by the caller), `a` is
+//! read one number at a time and broadcast, so that it may have any strides: a transposed
+//! `a` costs nothing. A tile of 6 x 2 vectors of the result stays in registers (12 x 2 with
+//! 32 registers) while k runs: 12 multiply-adds for 8 loads.
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// Rows in somebody's slice: element (i, j) is `0[i * 1 + j]`.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a>(pub &'a [f32], pub usize);
+
+/// [`Rows`] for writing.
+pub(super) struct RowsMut<'a>(pub &'a mut [f32], pub usize);
+
+/// A left operand: element (i, t) is `data[i * row + t * col]`.
+#[derive(Clone, Copy)]
+pub(super) struct Left<'a> {
+    data: &'a [f32],
+    row: usize,
+    col: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// These rows as left operand.
+    pub(super) fn left(self) -> Left<'a> {
+        Left { data: self.0, row: self.1, col: 1 }
+    }
+
+    /// These rows as the columns of the left operand.
+    pub(super) fn left_t(self) -> Left<'a> {
+        Left { data: self.0, row: 1, col: self.1 }
+    }
+}
+
+/// What the result starts from.
+#[derive(Clone, Copy)]
+pub(super) enum Start<'a> {
+    /// 0.
+    Zero,
+    /// What is in `out`.
+    Add,
+    /// Number i of a vector, all along row i.
+    Rows(&'a [f32]),
+}
+
+/// `out = start + a b` with m x k numbers in `a` and k x n in `b`. The columns of `b` and
+/// `out` up to the next whole vector are read and written too. Panics if they do not lie
+/// within the slices.
+pub(super) fn product(
+    arch: Arch,
+    [m, n, k]: [usize; 3],
+    start: Start<'_>,
+    a: Left<'_>,
+    b: Rows<'_>,
+    out: RowsMut<'_>,
+) {
+    arch.dispatch(Product { m, n, k, start, a, b, out });
+}
+
+struct Product<'a> {
+    m: usize,
+    n: usize,
+    k: usize,
+    start: Start<'a>,
+    a: Left<'a>,
+    b: Rows<'a>,
+    out: RowsMut<'a>,
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let vectors = self.n.div_ceil(S::F32_LANES);
+        if self.m == 0 || vectors == 0 {
+            return;
+        }
+        self.check(vectors * S::F32_LANES);
+        let mut v = 0;
+        while v + 2 <= vectors {
+            self.columns::<S, 2>(simd, v * S::F32_LANES);
+            v += 2;
+        }
+        if v < vectors {
+            self.columns::<S, 1>(simd, v * S::F32_LANES);
+        }
+    }
+}
+
+impl Product<'_> {
+    /// Panics unless everything that the tiles touch lies within the slices.
+    #[inline(always)]
+    fn check(&self, width: usize) {
+        let last = |rows: usize, stride: usize| rows.saturating_sub(1) * stride + width;
+        assert!(last(self.m, self.out.1) <= self.out.0.len(), "out is too short");
+        if self.k > 0 {
+            assert!(last(self.k, self.b.1) <= self.b.0.len(), "b is too short");
+            let a_last = (self.m - 1) * self.a.row + (self.k - 1) * self.a.col;
+            assert!(a_last < self.a.data.len(), "a is too short");
+        }
+        if let Start::Rows(rows) = self.start {
+            assert!(rows.len() >= self.m, "too few starting values");
+        }
+    }
+
+    /// All rows of `V` vectors of columns from column `j` on.
+    #[inline(always)]
+    fn columns<S: Simd, const V: usize>(&mut self, simd: S, j: usize) {
+        let mut i = 0;
+        if S::REGISTER_COUNT >= 32 || V == 1 {
+            while i + 12 <= self.m {
+                self.tile::<S, 12, V>(simd, i, j);
+                i += 12;
+            }
+        }
+        while i + 6 <= self.m {
+            self.tile::<S, 6, V>(simd, i, j);
+            i += 6;
+        }
+        if i + 3 <= self.m {
+            self.tile::<S, 3, V>(simd, i, j);
+            i += 3;
+        }
+        while i < self.m {
+            self.tile::<S, 1, V>(simd, i, j);
+            i += 1;
+        }
+    }
+
+    /// The `R` x `V` vectors of the result from row `i` and column `j` on.
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, i: usize, j: usize) {
+        debug_assert!(i + R <= self.m && j + V * S::F32_LANES <= self.n.next_multiple_of(S::F32_LANES));
+        let lanes = S::F32_LANES;
+        // SAFETY: `check` has shown that element (m - 1, k - 1) of `a` and rows of whole
+        // vectors of `b` and `out` lie within their slices; i + R <= m and the columns
+        // j .. j + V * lanes are among those vectors. Vectors are read and written
+        // unaligned, and any bits are a valid f32.
+        unsafe {
+            let a = self.a.data.as_ptr().add(i * self.a.row);
+            let b = self.b.0.as_ptr().add(j);
+            let out = self.out.0.as_mut_ptr().add(i * self.out.1 + j);
+            let out_stride = self.out.1;
+            let at = |r: usize, v: usize| out.add(r * out_stride + v * lanes);
+
+            let mut sums = [[simd.splat_f32s(0.0); V]; R];
+            for r in 0..R {
+                for v in 0..V {
+                    match self.start {
+                        Start::Zero => {}
+                        Start::Add => sums[r][v] = at(r, v).cast::<S::f32s>().read_unaligned(),
+                        Start::Rows(rows) => sums[r][v] = simd.splat_f32s(*rows.get_unchecked(i + r)),
+                    }
+                }
+            }
+            for t in 0..self.k {
+                let row = b.add(t * self.b.1);
+                let row: [S::f32s; V] =
+                    std::array::from_fn(|v| row.add(v * lanes).cast::<S::f32s>().read_unaligned());
+                for r in 0..R {
+                    let x = simd.splat_f32s(*a.add(r * self.a.row + t * self.a.col));
+                    for v in 0..V {
+                        sums[r][v] = simd.mul_add_e_f32s(x, row[v], sums[r][v]);
+                    }
+                }
+            }
+            for r in 0..R {
+                for v in 0..V {
+                    at(r, v).cast::<S::f32s>().write_unaligned(sums[r][v]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! One head's rows in tensors that hold all heads side by side.
+
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+/// q, k or v of all images and heads: a tensor [B, N, C], or a third of a packed one
+/// [B, N, 3C].
+#[derive(Clone, Copy, Debug)]
+pub struct Operand<'a> {
+    data: &'a [f32],
+    tokens: usize,
+    width: usize,
+    first: usize,
+    channels: usize,
+}
+
+impl<'a> Operand<'a> {
+    /// A tensor [B, tokens, channels].
+    pub fn new(data: &'a [f32], tokens: usize, channels: usize) -> Self {
+        Self { data, tokens, width: channels, first: 0, channels }
+    }
+
+    /// q, k and v of a tensor [B, tokens, 3 channels] of rows [q | k | v], timm's order.
+    pub fn packed(data: &'a [f32], tokens: usize, channels: usize) -> [Self; 3] {
+        [0, 1, 2].map(|part| Self {
+            data,
+            tokens,
+            width: 3 * channels,
+            first: part * channels,
+            channels,
+        })
+    }
+
+    /// Panics unless this holds `batch` images of `tokens` rows of `channels` channels.
+    pub(super) fn check(&self, batch: usize, tokens: usize, channels: usize) {
+        assert_eq!((self.tokens, self.channels), (tokens, channels), "tokens and channels");
+        assert_eq!(self.data.len(), batch * tokens * self.width, "an operand of {batch} images");
+    }
+
+    /// Head `head` of `dim` channels of image `image`.
+    pub(super) fn head(&self, image: usize, head: usize, dim: usize) -> HeadRows<'a> {
+        let start = image * self.tokens * self.width + self.first + head * dim;
+        HeadRows { data: &self.data[start..], stride: self.width, dim }
+    }
+}
+
+/// The rows of one head of one image.
+#[derive(Clone, Copy)]
+pub(super) struct HeadRows<'a> {
+    data: &'a [f32],
+    stride: usize,
+    dim: usize,
+}
+
+impl<'a> HeadRows<'a> {
+    pub(super) fn row(&self, i: usize) -> &'a [f32] {
+        &self.data[i * self.stride..][..self.dim]
+    }
+
+    /// Rows `from .. from + count` times `scale`, `stride` apart in `out`, padded with zeros.
+    pub(super) fn pack(&self, from: usize, count: usize, scale: f32, out: &mut [f32], stride: usize) {
+        for (i, out) in out.chunks_exact_mut(stride).take(count).enumerate() {
+            let (out, pad) = out.split_at_mut(self.dim);
+            for (out, &x) in out.iter_mut().zip(self.row(from + i)) {
+                *out = x * scale;
+            }
+            pad.fill(0.0);
+        }
+    }
+
+    /// The first `count` rows as columns of `out` [dim, stride], padded with zeros. Four
+    /// rows at a time, as blocks of 4 x 4 numbers.
+    pub(super) fn pack_transposed(&self, count: usize, out: &mut [f32], stride: usize) {
+        let whole = count / 4 * 4;
+        for i in (0..whole).step_by(4) {
+            let rows: [&[f32]; 4] = std::array::from_fn(|r| self.row(i + r));
+            let [a, b, c, d] = rows.map(|row| row.as_chunks::<4>().0);
+            for (q, (((a, b), c), d)) in a.iter().zip(b).zip(c).zip(d).enumerate() {
+                let out = &mut out[4 * q * stride + i..][..3 * stride + 4];
+                for s in 0..4 {
+                    out[s * stride..][..4].copy_from_slice(&[a[s], b[s], c[s], d[s]]);
+                }
+            }
+            for s in self.dim / 4 * 4..self.dim {
+                out[s * stride + i..][..4].copy_from_slice(&rows.map(|row| row[s]));
+            }
+        }
+        for i in whole..count {
+            for (s, &x) in self.row(i).iter().enumerate() {
+                out[s * stride + i] = x;
+            }
+        }
+        for row in out.chunks_exact_mut(stride).take(self.dim) {
+            row[count..].fill(0.0);
+        }
+    }
+}
+
+/// A tensor laid out as an [`Operand`] that tasks fill head by head.
+#[derive(Debug)]
+pub struct Target<'a> {
+    data: *mut MaybeUninit<f32>,
+    len: usize,
+    tokens: usize,
+    width: usize,
+    first: usize,
+    channels: usize,
+    borrow: PhantomData<&'a mut [MaybeUninit<f32>]>,
+}
+
+// SAFETY: the only way to the numbers is `head`, whose callers vouch that no two threads
+// have the same head at a time.
+unsafe impl Sync for Target<'_> {}
+
+impl<'a> Target<'a> {
+    /// A tensor [B, tokens, channels].
+    pub fn new(data: &'a mut [MaybeUninit<f32>], tokens: usize, channels: usize) -> Self {
+        let (len, data) = (data.len(), data.as_mut_ptr());
+        Self { data, len, tokens, width: channels, first: 0, channels, borrow: PhantomData }
+    }
+
+    /// The gradients of q, k and v: a tensor [B, tokens, 3 channels] of rows [q | k | v].
+    pub fn packed(data: &'a mut [MaybeUninit<f32>], tokens: usize, channels: usize) -> [Self; 3] {
+        let (len, data) = (data.len(), data.as_mut_ptr());
+        // Three views of one slice, which have no column in common.
+        [0, 1, 2].map(|part| Self {
+            data,
+            len,
+            tokens,
+            width: 3 * channels,
+            first: part * channels,
+            channels,
+            borrow: PhantomData,
+        })
+    }
+
+    /// Panics unless this holds `batch` images of `tokens` rows of `channels` channels.
+    pub(super) fn check(&self, batch: usize, tokens: usize, channels: usize) {
+        assert_eq!((self.tokens, self.channels), (tokens, channels), "tokens and channels");
+        assert_eq!(self.len, batch * tokens * self.width, "a target of {batch} images");
+    }
+
+    /// Head `head` of `dim` channels of image `image`, for writing. Panics if the target
+    /// has no such image or head.
+    ///
+    /// # Safety
+    /// Nobody else may have the same head of the same image of this target at the time,
+    /// and all heads in use at a time must have the same `dim`.
+    pub(super) unsafe fn head(&self, image: usize, head: usize, dim: usize) -> HeadRowsMut<'_> {
+        assert!((head + 1) * dim <= self.channels, "no head {head} of {dim} channels");
+        assert!((image + 1) * self.tokens * self.width <= self.len, "no image {image}");
+        let start = image * self.tokens * self.width + self.first + head * dim;
+        HeadRowsMut { target: self, start, dim }
+    }
+}
+
+/// The rows of one head of one image, for writing.
+pub(super) struct HeadRowsMut<'a> {
+    target: &'a Target<'a>,
+    start: usize,
+    dim: usize,
+}
+
+impl HeadRowsMut<'_> {
+    /// Writes rows `from .. from + count` with the first numbers of the rows of `x`, which
+    /// are `stride` apart.
+    pub(super) fn write(&mut self, from: usize, count: usize, x: &[f32], stride: usize) {
+        assert!(from + count <= self.target.tokens, "an image has {} rows", self.target.tokens);
+        for (i, x) in x.chunks_exact(stride).take(count).enumerate() {
+            let start = self.start + (from + i) * self.target.width;
+            // SAFETY: `Target::head` has checked that the image and the columns are within
+            // the tensor, the line above that the row is the image's; and its caller vouches
+            // that these columns of these rows are in nobody else's hands.
+            let out = unsafe {
+                std::slice::from_raw_parts_mut(self.target.data.add(start), self.dim)
+            };
+            for (out, &x) in out.iter_mut().zip(x) {
+                out.write(x);
+            }
+        }
+    }
+}
