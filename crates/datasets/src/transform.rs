@@ -1,0 +1,102 @@
+//! What happens to an image between its bytes and the model.
+
+use spectralkd_base::random::Stream;
+
+use crate::{DatasetError, ImageSet, Result};
+
+/// Per-channel normalisation, as torchvision's `ToTensor` and `Normalize`:
+/// (byte / 255 - mean) / std, in f32.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalise {
+    /// The mean of each channel, in units of 255 grey levels.
+    pub mean: Vec<f32>,
+    /// The standard deviation of each channel, in units of 255 grey levels; above 0.
+    pub std: Vec<f32>,
+}
+
+impl Normalise {
+    /// The normalisation after which this set has mean 0 and standard deviation 1 in every
+    /// channel. Exact sums: it does not depend on the order of the images.
+    ///
+    /// # Errors
+    /// [`DatasetError::NormaliseValue`] if a channel is constant over the whole set.
+    pub fn fit(set: &ImageSet) -> Result<Self> {
+        let [channels, height, width] = set.shape();
+        let mut histograms = vec![[0u64; 256]; channels];
+        for i in 0..set.len() {
+            let planes = set.image(i).chunks_exact(height * width);
+            for (histogram, plane) in histograms.iter_mut().zip(planes) {
+                for &byte in plane {
+                    histogram[usize::from(byte)] += 1;
+                }
+            }
+        }
+        let count = (set.len() * height * width) as f64;
+        let moment = |histogram: &[u64; 256], about: f64, power: i32| {
+            let terms = (0..256).zip(histogram);
+            let sum: f64 = terms
+                .map(|(byte, &n)| n as f64 * (f64::from(byte) / 255.0 - about).powi(power))
+                .sum();
+            sum / count
+        };
+        let mut fitted = Self {
+            mean: Vec::new(),
+            std: Vec::new(),
+        };
+        for histogram in &histograms {
+            let mean = moment(histogram, 0.0, 1);
+            fitted.mean.push(mean as f32);
+            fitted.std.push(moment(histogram, mean, 2).sqrt() as f32);
+        }
+        fitted.check(channels)?;
+        Ok(fitted)
+    }
+
+    /// Checks that this fits images of so many channels.
+    ///
+    /// # Errors
+    /// [`DatasetError::NormaliseChannels`] or [`DatasetError::NormaliseValue`].
+    pub fn check(&self, channels: usize) -> Result<()> {
+        if self.mean.len() != channels || self.std.len() != channels {
+            return Err(DatasetError::NormaliseChannels {
+                means: self.mean.len(),
+                stds: self.std.len(),
+                channels,
+            });
+        }
+        for (channel, (&mean, &std)) in self.mean.iter().zip(&self.std).enumerate() {
+            if !(mean.is_finite() && std.is_finite() && std > 0.0) {
+                return Err(DatasetError::NormaliseValue { channel, mean, std });
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of every byte in every channel.
+    pub(crate) fn tables(&self) -> Vec<[f32; 256]> {
+        let table = |(&mean, &std): (&f32, &f32)| {
+            std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std)
+        };
+        self.mean.iter().zip(&self.std).map(table).collect()
+    }
+}
+
+/// The random changes to training images. Flips are the only ones so far: an image then has
+/// two versions, and what a teacher says about each can be computed once and kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Augment {
+    /// Mirror left and right, with probability 1/2 per image and epoch.
+    pub flip: bool,
+}
+
+impl Augment {
+    /// Whether image `index` is mirrored in this epoch. It depends on the four numbers only:
+    /// not on the batch, the rank or the order of the images.
+    pub fn flips(&self, seed: u64, epoch: u64, index: u32) -> bool {
+        self.flip
+            && Stream::new(seed, "flip")
+                .at(epoch)
+                .at(index.into())
+                .bernoulli(0.5)
+    }
+}
