@@ -37,16 +37,6 @@ pub enum Error {
         /// The type found.
         dtype: DType,
     },
-    /// The operands of one operation differ in type.
-    #[error("{op}: all operands must have the same dtype, got {left:?} and {right:?}")]
-    MixedDTypes {
-        /// The operation.
-        op: &'static str,
-        /// The first operand's type.
-        left: DType,
-        /// The type of another operand.
-        right: DType,
-    },
     /// A parameter is not among the loaded weights.
     #[error("no parameter named `{name}` among the {count} given; the nearest name is `{nearest}`")]
     MissingParameter {

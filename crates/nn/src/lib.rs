@@ -5,8 +5,14 @@ pub mod params;
 pub mod scalar;
 
 mod error;
+mod gelu;
+mod layer_norm;
+mod linear;
 mod pass;
 
 pub use error::{Error, Result};
+pub use gelu::Gelu;
+pub use layer_norm::LayerNorm;
+pub use linear::{LINEAR_INIT, Linear};
 pub use params::Params;
 pub use pass::{Draws, Pass};

@@ -16,6 +16,9 @@
 //! - `unsafe` lives in this folder and nowhere else, each block with its argument.
 //! - Each kernel has a twin in [`crate::scalar`], which a test holds it to.
 
+pub mod gelu;
+pub mod layer_norm;
+pub mod linear;
 pub mod matmul;
 pub mod parallel;
 pub mod simd;

@@ -18,10 +18,25 @@ fn serial(tasks: usize, work: usize) -> bool {
     tasks < 2 || work < SERIAL_BELOW || rayon::current_num_threads() < 2
 }
 
-/// Rows of `row` numbers in a piece of about 16 Ki numbers (64 KiB of f32: half of an
-/// L2 cache even with its result), at least 1.
+/// Numbers in a piece of an element-wise kernel: 64 KiB of f32, so that a piece and its
+/// result stay in an L2 cache.
+pub const CHUNK: usize = 1 << 14;
+
+/// Rows of `row` numbers in a piece of about [`CHUNK`] numbers, at least 1.
 pub fn rows_per_chunk(row: usize) -> usize {
-    ((1 << 14) / row.max(1)).max(1)
+    (CHUNK / row.max(1)).max(1)
+}
+
+/// Rows in each piece if `rows` are cut into even pieces of about `around`: eight, or a
+/// multiple of eight, where there are that many, which suits 1, 2, 4 and 8 threads.
+pub fn even_rows(rows: usize, around: usize) -> usize {
+    let pieces = rows.div_ceil(around.max(1)).max(1);
+    let pieces = if pieces > 4 {
+        pieces.next_multiple_of(8)
+    } else {
+        pieces
+    };
+    rows.div_ceil(pieces).max(1)
 }
 
 /// Runs `f(task)` for every task in `0..tasks`.
@@ -52,33 +67,27 @@ pub fn chunks<T: Send>(
     }
 }
 
-/// [`chunks`] of two slices side by side. Both must have the same number of pieces.
-pub fn chunks2<T: Send, U: Send>(
+/// Runs `f(i, a_piece, b_piece)` for every i in `0..parts` with the pieces of `a` and `b`
+/// of these lengths; a slice that has run out (or is not wanted: length 0) gives empty ones.
+pub fn parts<T: Send, U: Send>(
+    parts: usize,
     (a, a_chunk): (&mut [T], usize),
     (b, b_chunk): (&mut [U], usize),
     work: usize,
     f: impl Fn(usize, &mut [T], &mut [U]) + Sync + Send,
 ) {
-    let (a_chunk, b_chunk) = (a_chunk.max(1), b_chunk.max(1));
-    let pieces = a.len().div_ceil(a_chunk);
-    assert_eq!(
-        pieces,
-        b.len().div_ceil(b_chunk),
-        "the slices must have as many pieces"
-    );
-    if serial(pieces, work) {
-        let pairs = a.chunks_mut(a_chunk).zip(b.chunks_mut(b_chunk));
-        pairs.enumerate().for_each(|(i, (a, b))| f(i, a, b));
+    let mut a_pieces = a.chunks_mut(a_chunk.max(1));
+    let mut b_pieces = b.chunks_mut(b_chunk.max(1));
+    let pieces = (0..parts).map(|i| {
+        let a = a_pieces.next().unwrap_or_default();
+        (i, a, b_pieces.next().unwrap_or_default())
+    });
+    if serial(parts, work) {
+        pieces.for_each(|(i, a, b)| f(i, a, b));
     } else {
-        let pairs = a.par_chunks_mut(a_chunk).zip(b.par_chunks_mut(b_chunk));
-        pairs.enumerate().for_each(|(i, (a, b))| f(i, a, b));
+        let pieces: Vec<_> = pieces.collect();
+        pieces.into_par_iter().for_each(|(i, a, b)| f(i, a, b));
     }
-}
-
-/// The rows of each of at most `most` equal parts of `rows` rows, each at least `least`
-/// rows long where there are that many: the pieces of a sum over rows.
-pub fn rows_per_part(rows: usize, least: usize, most: usize) -> usize {
-    rows.div_ceil(most.max(1)).max(least).max(1)
 }
 
 /// The sum over `parts` of vectors of `len` numbers: `f(part, total)` adds its part onto

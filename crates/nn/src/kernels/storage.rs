@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
+use std::ops::{Deref, Range};
 
-use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor, WithDType};
+use candle_core::{
+    CpuStorage, Device, Layout, Result, Shape, Storage, StorageRef, Tensor, WithDType,
+};
 
 use crate::error::Error;
 
@@ -39,31 +42,69 @@ fn gather<T: Copy>(data: &[T], dims: &[usize], strides: &[usize], out: &mut Vec<
     }
 }
 
-/// The CPU storage of a tensor that a backward pass holds.
+/// The CPU storage of a tensor.
 pub fn cpu(storage: &Storage) -> Result<&CpuStorage> {
     match storage {
         Storage::Cpu(storage) => Ok(storage),
         _ => Err(candle_core::Error::Msg(
-            "this backward pass works on CPU tensors; other devices take the composed path".into(),
+            "a CPU kernel was given a tensor of another device".into(),
         )),
     }
 }
 
-/// A copy of a CPU tensor's numbers in row-major order: for small tensors, and tests.
-pub fn to_vec<T: WithDType>(tensor: &Tensor) -> Result<Vec<T>> {
-    let (storage, layout) = tensor.storage_and_layout();
-    Ok(slice(cpu(&storage)?, layout)?.into_owned())
+/// The numbers of a CPU tensor in row-major order, for as long as this value lives: what
+/// [`slice`] gives, where there is a tensor and not a storage (in backward passes).
+pub struct Numbers<'a, T> {
+    guard: StorageRef<'a>,
+    copy: Option<Vec<T>>,
+    range: Range<usize>,
+}
+
+/// The numbers of `tensor`, which must be on the CPU and of type T.
+pub fn numbers<T: WithDType>(tensor: &Tensor) -> Result<Numbers<'_, T>> {
+    let (guard, layout) = tensor.storage_and_layout();
+    let copy = match slice(cpu(&guard)?, layout)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(copy) => Some(copy),
+    };
+    let start = layout.start_offset();
+    let range = start..start + layout.shape().elem_count();
+    Ok(Numbers { guard, copy, range })
+}
+
+impl<T: WithDType> Deref for Numbers<'_, T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match (&self.copy, &*self.guard) {
+            (Some(copy), _) => copy,
+            // `numbers` has read the storage as T before, so that the default is never used.
+            (None, Storage::Cpu(storage)) => {
+                T::cpu_storage_as_slice(storage).map_or(&[], |data| &data[self.range.clone()])
+            }
+            (None, _) => &[],
+        }
+    }
 }
 
 /// Runs `f` on the numbers of a CPU tensor in row-major order.
 pub fn with<T: WithDType, R>(tensor: &Tensor, f: impl FnOnce(&[T]) -> R) -> Result<R> {
-    let (storage, layout) = tensor.storage_and_layout();
-    Ok(f(&slice(cpu(&storage)?, layout)?))
+    Ok(f(&numbers(tensor)?))
+}
+
+/// A copy of a CPU tensor's numbers in row-major order.
+pub fn to_vec<T: WithDType>(tensor: &Tensor) -> Result<Vec<T>> {
+    Ok(numbers(tensor)?.to_vec())
 }
 
 /// A CPU tensor around `data`, without a copy.
 pub fn tensor<T: WithDType>(data: Vec<T>, shape: impl Into<Shape>) -> Result<Tensor> {
     Tensor::from_vec(data, shape.into(), &Device::Cpu)
+}
+
+/// `gradient`, if anything that `argument` was made of wants one.
+pub fn wanted(argument: &Tensor, gradient: impl Into<Option<Tensor>>) -> Option<Tensor> {
+    gradient.into().filter(|_| argument.track_op())
 }
 
 /// The error of an operation that has no kernel for this type.

@@ -4,6 +4,11 @@
 //! type, which makes finite differences of whole models possible, and they are the
 //! oracles that the vector kernels are tested against. They are not meant to be fast.
 
+
+pub mod gelu;
+pub mod layer_norm;
+pub mod linear;
+
 use candle_core::WithDType;
 
 /// The numbers that the twins are generic over: f32 and f64.

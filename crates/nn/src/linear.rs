@@ -1,0 +1,253 @@
+//! The linear layer.
+
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+use crate::error::{Error, Result};
+use crate::kernels::linear::{self as kernel, Sizes, Wanted};
+use crate::kernels::simd;
+use crate::kernels::storage::{numbers, slice, tensor, unsupported, wanted};
+use crate::scalar::linear as twin;
+
+/// timm's first linear weights: N(0, 0.02) (its truncation at +-2 never bites).
+pub const LINEAR_INIT: Init = Init::Randn {
+    mean: 0.0,
+    stdev: 0.02,
+};
+
+/// y = x weight^T + bias over the last axis (`torch.nn.Linear`).
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// A layer from `inputs` to `outputs` numbers with the parameter `weight`, [outputs,
+    /// inputs], N(0, 0.02) at first as timm's transformers have it, and, if `bias`, the
+    /// parameter `bias`, [outputs], 0 at first.
+    pub fn new(inputs: usize, outputs: usize, bias: bool, vb: VarBuilder) -> Result<Self> {
+        let weight = vb.get_with_hints((outputs, inputs), "weight", LINEAR_INIT)?;
+        let zeros = Init::Const(0.0);
+        let bias = bias
+            .then(|| vb.get_with_hints(outputs, "bias", zeros))
+            .transpose()?;
+        Self::from_tensors(weight, bias)
+    }
+
+    /// A layer of these parameters: weight [outputs, inputs], bias [outputs].
+    pub fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
+        let shape = |expected: &str, got: &Tensor| Error::Shape {
+            layer: "Linear",
+            expected: expected.to_string(),
+            got: got.dims().to_vec(),
+        };
+        let &[outputs, inputs] = weight.dims() else {
+            return Err(shape("a weight of two axes, [outputs, inputs]", &weight));
+        };
+        if outputs == 0 || inputs == 0 {
+            return Err(shape(
+                "a weight of at least one input and one output",
+                &weight,
+            ));
+        }
+        if let Some(bias) = bias.as_ref().filter(|bias| bias.dims() != [outputs]) {
+            return Err(shape(&format!("a bias of shape [{outputs}]"), bias));
+        }
+        Ok(Self { weight, bias })
+    }
+
+    /// The weight, [outputs, inputs].
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, [outputs], if there is one.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    /// y, [..., outputs], of `x`, [..., inputs]. F32 or F64 on a CPU.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.check(x)?;
+        if !x.device().is_cpu() {
+            return self.forward_composed(x);
+        }
+        Ok(match &self.bias {
+            Some(bias) => x.apply_op3(&self.weight, bias, LinearOp)?,
+            None => x.apply_op2(&self.weight, LinearOp)?,
+        })
+    }
+
+    /// The same out of candle's own operations: the path of other devices.
+    pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
+        let (outputs, inputs) = self.weight.dims2()?;
+        self.check(x)?;
+        let mut shape = x.dims().to_vec();
+        let rows = x.elem_count() / inputs;
+        shape[x.rank() - 1] = outputs;
+        let y = x.reshape((rows, inputs))?.matmul(&self.weight.t()?)?;
+        let y = match &self.bias {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        };
+        Ok(y.reshape(shape)?)
+    }
+
+    fn check(&self, x: &Tensor) -> Result<()> {
+        let (outputs, inputs) = self.weight.dims2()?;
+        if x.dims().last() == Some(&inputs) {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            layer: "Linear",
+            expected: format!("[..., {inputs}] (for {inputs} inputs and {outputs} outputs)"),
+            got: x.dims().to_vec(),
+        })
+    }
+}
+
+/// x [..., K], weight [N, K] and perhaps bias [N] to [..., N].
+struct LinearOp;
+
+impl LinearOp {
+    fn forward(
+        x: (&CpuStorage, &Layout),
+        weight: (&CpuStorage, &Layout),
+        bias: Option<(&CpuStorage, &Layout)>,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (outputs, inputs) = weight.1.shape().dims2()?;
+        let rows = x.1.shape().elem_count() / inputs;
+        let sizes = Sizes {
+            rows,
+            inputs,
+            outputs,
+        };
+        let y = match x.0 {
+            CpuStorage::F32(_) => {
+                let (x, weight) = (slice(x.0, x.1)?, slice(weight.0, weight.1)?);
+                let bias = bias.map(|b| slice(b.0, b.1)).transpose()?;
+                CpuStorage::F32(kernel::forward(sizes, &x, &weight, bias.as_deref()))
+            }
+            CpuStorage::F64(_) => {
+                let (x, weight) = (slice(x.0, x.1)?, slice(weight.0, weight.1)?);
+                let bias = bias.map(|b| slice(b.0, b.1)).transpose()?;
+                CpuStorage::F64(twin::forward(sizes, &x, &weight, bias.as_deref()))
+            }
+            _ => return Err(unsupported("linear", x.0)),
+        };
+        let mut shape = x.1.dims().to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = outputs;
+        }
+        Ok((y, shape.into()))
+    }
+
+    /// The gradients of (x, weight, bias).
+    fn backward(x: &Tensor, weight: &Tensor, dy: &Tensor, want: Wanted) -> GradientsOf3 {
+        let (outputs, inputs) = weight.dims2()?;
+        let rows = x.elem_count() / inputs;
+        let sizes = Sizes {
+            rows,
+            inputs,
+            outputs,
+        };
+        let (dx, sums) = if x.dtype() == DType::F64 {
+            let (dx, sums) =
+                twin::backward::<f64>(sizes, &numbers(x)?, &numbers(weight)?, &numbers(dy)?);
+            (
+                Some(tensor(dx, x.shape())?),
+                Some(tensor(sums, outputs * (inputs + 1))?),
+            )
+        } else {
+            let (weight, dy) = (numbers(weight)?, numbers(dy)?);
+            let (dx, sums) =
+                kernel::backward(simd::best(), sizes, &numbers(x)?, &weight, &dy, want);
+            (
+                want.dx.then(|| tensor(dx, x.shape())).transpose()?,
+                want.sums
+                    .then(|| tensor(sums, outputs * (inputs + 1)))
+                    .transpose()?,
+            )
+        };
+        let Some(sums) = sums else {
+            return Ok((dx, None, None));
+        };
+        let dw = sums
+            .narrow(0, 0, outputs * inputs)?
+            .reshape((outputs, inputs))?;
+        let db = sums.narrow(0, outputs * inputs, outputs)?;
+        Ok((dx, Some(dw), Some(db)))
+    }
+}
+
+type GradientsOf3 = candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)>;
+
+impl CustomOp3 for LinearOp {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        Self::forward(
+            (x, x_layout),
+            (weight, weight_layout),
+            Some((bias, bias_layout)),
+        )
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> GradientsOf3 {
+        let want = Wanted {
+            dx: x.track_op(),
+            sums: weight.track_op() || bias.track_op(),
+        };
+        let (dx, dw, db) = Self::backward(x, weight, dy, want)?;
+        Ok((dx, wanted(weight, dw), wanted(bias, db)))
+    }
+}
+
+impl CustomOp2 for LinearOp {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        Self::forward((x, x_layout), (weight, weight_layout), None)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let want = Wanted {
+            dx: x.track_op(),
+            sums: weight.track_op(),
+        };
+        let (dx, dw, _) = Self::backward(x, weight, dy, want)?;
+        Ok((wanted(x, dx), wanted(weight, dw)))
+    }
+}

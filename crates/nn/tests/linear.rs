@@ -1,0 +1,173 @@
+//! Linear: differences check the twin, the twin checks the kernel, candle checks both.
+
+mod common;
+
+use candle_core::DType;
+use common::{
+    CPU, assert_close, check_finite_differences, difference, gradients, normals32,
+    same_on_all_pools, tensor, var, wide, widen,
+};
+use spectralkd_base::random::Stream;
+use spectralkd_nn::kernels::linear::{self as kernel, Sizes, Wanted};
+use spectralkd_nn::kernels::simd;
+use spectralkd_nn::{Linear, Params, scalar};
+
+#[test]
+fn twin_agrees_with_finite_differences() {
+    let (x, w, b) = (
+        var(1, &[2, 3, 5], DType::F64),
+        var(2, &[4, 5], DType::F64),
+        var(3, &[4], DType::F64),
+    );
+    let with = Linear::from_tensors(w.as_tensor().clone(), Some(b.as_tensor().clone())).unwrap();
+    check_finite_differences(|| with.forward(&x).unwrap(), &[&x, &w, &b]);
+    let without = Linear::from_tensors(w.as_tensor().clone(), None).unwrap();
+    check_finite_differences(|| without.forward(&x).unwrap(), &[&x, &w]);
+}
+
+#[test]
+fn kernel_agrees_with_its_twin_on_odd_shapes() {
+    for (rows, inputs, outputs) in [
+        (0, 2, 3),
+        (1, 1, 1),
+        (1, 5, 7),
+        (3, 1, 4),
+        (6, 4, 1),
+        (17, 33, 9),
+        (501, 20, 30),
+        (2001, 6, 5),
+    ] {
+        let sizes = Sizes {
+            rows,
+            inputs,
+            outputs,
+        };
+        let (x, w) = (normals32(1, rows * inputs), normals32(2, outputs * inputs));
+        let (b, dy) = (normals32(3, outputs), normals32(4, rows * outputs));
+        let (wx, ww, wb, wdy) = (widen(&x), widen(&w), widen(&b), widen(&dy));
+        let at = format!("{rows}x{inputs}x{outputs}");
+        for bias in [true, false] {
+            let want = scalar::linear::forward(sizes, &wx, &ww, bias.then_some(&wb[..]));
+            let got = kernel::forward(sizes, &x, &w, bias.then_some(&b[..]));
+            assert!(
+                difference(&widen(&got), &want) < 2e-6,
+                "{at}, bias {bias}: y"
+            );
+        }
+        let (want_dx, want_sums) = scalar::linear::backward(sizes, &wx, &ww, &wdy);
+        for arch in simd::all() {
+            let backward =
+                |dx, sums| kernel::backward(arch, sizes, &x, &w, &dy, Wanted { dx, sums });
+            let (dx, sums) = backward(true, true);
+            assert!(
+                difference(&widen(&dx), &want_dx) < 2e-6,
+                "{arch:?}, {at}: dx"
+            );
+            assert!(
+                difference(&widen(&sums), &want_sums) < 5e-6,
+                "{arch:?}, {at}: dw, db"
+            );
+            assert_eq!(
+                backward(true, false),
+                (dx, vec![]),
+                "{arch:?}, {at}: dx alone"
+            );
+            assert_eq!(
+                backward(false, true),
+                (vec![], sums),
+                "{arch:?}, {at}: sums alone"
+            );
+        }
+    }
+}
+
+#[test]
+fn composed_agrees_on_strided_tensors() {
+    for (dtype, tolerance) in [(DType::F32, 5e-6), (DType::F64, 1e-12)] {
+        for bias in [true, false] {
+            let (x, w, b) = (
+                var(1, &[6, 4, 5], dtype),
+                var(2, &[6, 3], dtype),
+                var(3, &[3], dtype),
+            );
+            let layer = Linear::from_tensors(w.t().unwrap(), bias.then(|| b.as_tensor().clone()));
+            let layer = layer.unwrap();
+            let strided = x.transpose(0, 2).unwrap().narrow(1, 1, 3).unwrap();
+            let fused = layer.forward(&strided).unwrap();
+            let composed = layer
+                .forward_composed(&strided.contiguous().unwrap())
+                .unwrap();
+            assert_close(&fused, &composed, tolerance, "y");
+            let vars: &[_] = if bias { &[&x, &w, &b] } else { &[&x, &w] };
+            let (fused, composed) = (gradients(&fused, vars), gradients(&composed, vars));
+            for ((fused, composed), what) in fused.iter().zip(&composed).zip(["dx", "dw", "db"]) {
+                assert_close(fused, composed, tolerance, what);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_what_is_tracked_gets_a_gradient() {
+    let (x, b) = (var(1, &[4, 5], DType::F32), var(2, &[3], DType::F32));
+    let weight = tensor(3, &[3, 5], DType::F32);
+    let layer = Linear::from_tensors(weight.clone(), Some(b.as_tensor().clone())).unwrap();
+    let grads = layer
+        .forward(&x)
+        .unwrap()
+        .sum_all()
+        .unwrap()
+        .backward()
+        .unwrap();
+    assert!(grads.get(x.as_tensor()).is_some() && grads.get(b.as_tensor()).is_some());
+    assert!(grads.get(&weight).is_none());
+}
+
+#[test]
+fn starts_as_timm_does_and_checks_shapes() {
+    let params = Params::new();
+    let vb = params.builder(&Stream::new(1, "init"), DType::F32, &CPU);
+    let layer = Linear::new(64, 50, true, vb).unwrap();
+    let weight = wide(layer.weight());
+    let sd = (weight.iter().map(|w| w * w).sum::<f64>() / weight.len() as f64).sqrt();
+    assert!((sd - 0.02).abs() < 1e-3, "{sd}");
+    assert!(wide(layer.bias().unwrap()).iter().all(|&b| b == 0.0));
+    let error = layer
+        .forward(&tensor(1, &[2, 63], DType::F32))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("[..., 64]") && error.contains("[2, 63]"),
+        "{error}"
+    );
+    let error = layer
+        .forward(&tensor(1, &[2, 64], DType::F64))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("F32") && error.contains("F64"), "{error}");
+    let error = Linear::from_tensors(
+        tensor(1, &[3, 4], DType::F32),
+        Some(tensor(1, &[4], DType::F32)),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("[3]") && error.contains("[4]"), "{error}");
+}
+
+#[test]
+fn bits_do_not_depend_on_the_pool() {
+    same_on_all_pools(|| {
+        let (x, w, b) = (
+            var(1, &[20, 50, 48], DType::F32),
+            var(2, &[70, 48], DType::F32),
+            var(3, &[70], DType::F32),
+        );
+        let bias = Some(b.as_tensor().clone());
+        let y = Linear::from_tensors(w.as_tensor().clone(), bias)
+            .unwrap()
+            .forward(&x)
+            .unwrap();
+        let mut all = gradients(&y, &[&x, &w, &b]);
+        all.push(y);
+        all
+    });
+}
