@@ -1,0 +1,188 @@
+//! Which checkpoints a run goes on from, and which it skips or refuses.
+
+#[path = "common/mod.rs"]
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+
+use candle_core::Device;
+use common::{Net, Quirks, STEPS, bits, checkpoints, config, interrupted, log, run};
+use spectralkd_trainer::events::Event;
+use spectralkd_trainer::{Error, TrainConfig};
+
+/// What `f` returns, and the warnings it gave.
+fn warnings_of<T>(f: impl FnOnce() -> T) -> (T, String) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_ansi(false)
+        .with_writer(Mutex::new(file.reopen().unwrap()))
+        .finish();
+    let value = tracing::subscriber::with_default(subscriber, f);
+    (value, fs::read_to_string(file.path()).unwrap())
+}
+
+#[test]
+fn a_torn_checkpoint_is_skipped() {
+    let reference = run(
+        &mut Net::new(1),
+        &config(),
+        tempfile::tempdir().unwrap().path(),
+    )
+    .unwrap();
+    type Damage = fn(&Path);
+    let cut = |path: &Path, keep: usize| {
+        let bytes = fs::read(path).unwrap();
+        fs::write(path, &bytes[..keep]).unwrap();
+    };
+    let damages: [(&str, Damage); 5] = [
+        ("a cut tensor file", |stem| {
+            let path = stem.with_extension("safetensors");
+            let bytes = fs::read(&path).unwrap();
+            fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+        }),
+        ("a flipped bit", |stem| {
+            let path = stem.with_extension("safetensors");
+            let mut bytes = fs::read(&path).unwrap();
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            fs::write(path, bytes).unwrap();
+        }),
+        ("no tensor file", |stem| {
+            fs::remove_file(stem.with_extension("safetensors")).unwrap();
+        }),
+        ("an empty sidecar", |stem| {
+            fs::write(stem.with_extension("json"), "").unwrap();
+        }),
+        ("a sidecar without its state", |stem| {
+            fs::write(stem.with_extension("json"), r#"{"format": 1}"#).unwrap();
+        }),
+    ];
+    for (what, damage) in damages {
+        let folder = tempfile::tempdir().unwrap();
+        interrupted(&mut Net::new(1), &config(), folder.path(), 7).unwrap();
+        let stems = folder.path().join("checkpoints");
+        assert_eq!(checkpoints(folder.path()).len(), 4, "steps 6 and 7");
+        damage(&stems.join("step-00000007"));
+        let (rest, warnings) = warnings_of(|| run(&mut Net::new(1), &config(), folder.path()));
+        let rest = rest.unwrap();
+        assert_eq!(rest.resumed_from, Some(6), "{what}");
+        assert!(
+            warnings.contains("skipping a torn checkpoint")
+                && warnings.contains("step-00000007.json")
+                && !warnings.contains("step-00000006"),
+            "{what}: {warnings}"
+        );
+        assert_eq!(bits(&rest.weights), bits(&reference.weights), "{what}");
+        let steps = log(folder.path())
+            .iter()
+            .filter(|e| matches!(e, Event::Step(_)))
+            .count();
+        assert_eq!(steps as u64, 4 * STEPS, "{what}");
+    }
+    // With no intact checkpoint at all the run begins anew.
+    let folder = tempfile::tempdir().unwrap();
+    interrupted(&mut Net::new(1), &config(), folder.path(), 7).unwrap();
+    for step in [6, 7] {
+        cut(
+            &folder
+                .path()
+                .join(format!("checkpoints/step-0000000{step}.safetensors")),
+            9,
+        );
+    }
+    let anew = run(&mut Net::new(1), &config(), folder.path()).unwrap();
+    assert_eq!(anew.resumed_from, None);
+    assert_eq!(bits(&anew.weights), bits(&reference.weights));
+    assert!(folder.path().join("events.discarded-1.jsonl").exists());
+}
+
+#[test]
+fn another_configuration_is_refused_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    interrupted(&mut Net::new(1), &config(), folder.path(), 7).unwrap();
+    let before = (checkpoints(folder.path()), log(folder.path()));
+
+    let faster = TrainConfig {
+        lr: 0.02,
+        epochs: 5,
+        ..config()
+    };
+    let error = run(&mut Net::new(1), &faster, folder.path())
+        .unwrap_err()
+        .to_string();
+    for said in [
+        "--fresh",
+        "step-00000007.json",
+        "train.lr: 0.01 then, 0.02 now",
+        "train.epochs: 4 then, 5 now",
+    ] {
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    let error = run(&mut Net::new(2), &config(), folder.path())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("task.seed: 1 then, 2 now"), "{error}");
+    assert_eq!((checkpoints(folder.path()), log(folder.path())), before);
+
+    // How often it saves and logs is not part of what a run is.
+    let chatty = TrainConfig {
+        checkpoint_every_steps: None,
+        log_every_steps: 2,
+        ..config()
+    };
+    assert_eq!(
+        run(&mut Net::new(1), &chatty, folder.path())
+            .unwrap()
+            .resumed_from,
+        Some(7)
+    );
+}
+
+#[test]
+fn another_model_or_format_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    interrupted(&mut Net::new(1), &config(), folder.path(), 7).unwrap();
+    let quirks = Quirks {
+        unused: true,
+        ..Quirks::default()
+    };
+    let error = run(&mut Net::with(1, quirks), &config(), folder.path()).unwrap_err();
+    assert!(
+        error.to_string().contains("`weights/unused` is missing"),
+        "{error}"
+    );
+
+    let path = folder.path().join("checkpoints/step-00000007.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"format\": 1", "\"format\": 2")).unwrap();
+    let error = run(&mut Net::new(1), &config(), folder.path()).unwrap_err();
+    assert!(matches!(error, Error::Format { found: 2, .. }), "{error}");
+}
+
+#[test]
+fn what_is_saved_can_be_read_by_anybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = run(&mut Net::new(1), &config(), folder.path()).unwrap();
+    let path = outcome.checkpoint.unwrap().with_extension("safetensors");
+    let tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    assert_eq!(
+        tensors.len(),
+        4 * 5,
+        "weights, average, two moments and a count each"
+    );
+    let saved = outcome
+        .weights
+        .keys()
+        .map(|n| (n.clone(), tensors[&format!("weights/{n}")].clone()));
+    assert_eq!(bits(&saved.collect()), bits(&outcome.weights));
+
+    let bytes = fs::read(&path).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let metadata = header.metadata().clone().unwrap();
+    assert_eq!(metadata.keys().collect::<Vec<_>>(), ["spectralkd"]);
+    let about: serde_json::Value = serde_json::from_str(&metadata["spectralkd"]).unwrap();
+    assert_eq!(about["step"], 40);
+}
