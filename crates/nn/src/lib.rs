@@ -1,5 +1,6 @@
 //! Differentiable layers for Vision Transformers with fused CPU kernels.
 
+pub mod attention;
 pub mod kernels;
 pub mod params;
 pub mod scalar;
@@ -10,6 +11,7 @@ mod layer_norm;
 mod linear;
 mod pass;
 
+pub use attention::{Attention, ClassAttention, TalkingHeadAttention};
 pub use error::{Error, Result};
 pub use gelu::Gelu;
 pub use layer_norm::LayerNorm;

@@ -16,6 +16,7 @@
 //! - `unsafe` lives in this folder and nowhere else, each block with its argument.
 //! - Each kernel has a twin in [`crate::scalar`], which a test holds it to.
 
+pub mod attention;
 pub mod gelu;
 pub mod layer_norm;
 pub mod linear;

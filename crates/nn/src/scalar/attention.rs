@@ -122,11 +122,19 @@ fn weights<T: Real>(
     }
     let Some(mixing) = mixing else {
         let probabilities = softmax(shape, &scores);
-        return State { scores, weights: probabilities.clone(), probabilities };
+        return State {
+            scores,
+            weights: probabilities.clone(),
+            probabilities,
+        };
     };
     let probabilities = softmax(shape, &mix(shape, mixing.l, mixing.l_bias, &scores));
     let weights = mix(shape, mixing.w, mixing.w_bias, &probabilities);
-    State { scores, probabilities, weights }
+    State {
+        scores,
+        probabilities,
+        weights,
+    }
 }
 
 fn scale<T: Real>(shape: Shape) -> T {
@@ -135,7 +143,12 @@ fn scale<T: Real>(shape: Shape) -> T {
 
 /// Every head, query and key.
 fn pairs(shape: Shape) -> impl Iterator<Item = (usize, usize, usize)> {
-    let Shape { heads, queries, keys, .. } = shape;
+    let Shape {
+        heads,
+        queries,
+        keys,
+        ..
+    } = shape;
     (0..heads * queries * keys).map(move |n| (n / (queries * keys), n / keys % queries, n % keys))
 }
 
@@ -194,7 +207,10 @@ fn softmax<T: Real>(shape: Shape, x: &[T]) -> Vec<T> {
 fn softmax_backward<T: Real>(shape: Shape, p: &[T], d_p: &[T]) -> Vec<T> {
     let mut d_x = d_p.to_vec();
     for (d_x, p) in d_x.chunks_mut(shape.keys).zip(p.chunks(shape.keys)) {
-        let dot = d_x.iter().zip(p).fold(T::zero(), |sum, (&d, &p)| sum + d * p);
+        let dot = d_x
+            .iter()
+            .zip(p)
+            .fold(T::zero(), |sum, (&d, &p)| sum + d * p);
         for (d, &p) in d_x.iter_mut().zip(p) {
             *d = p * (*d - dot);
         }
@@ -206,12 +222,19 @@ fn softmax_backward<T: Real>(shape: Shape, p: &[T], d_p: &[T]) -> Vec<T> {
 pub fn split_qkv<T: Real>(channels: usize, qkv: &[T]) -> [Vec<T>; 3] {
     [0, 1, 2].map(|part| {
         let rows = qkv.chunks(3 * channels);
-        rows.flat_map(|row| row[part * channels..][..channels].iter().copied()).collect()
+        rows.flat_map(|row| row[part * channels..][..channels].iter().copied())
+            .collect()
     })
 }
 
 /// The opposite of [`split_qkv`]: packed rows [q | k | v].
 pub fn join_qkv<T: Real>(channels: usize, q: &[T], k: &[T], v: &[T]) -> Vec<T> {
-    let rows = q.chunks(channels).zip(k.chunks(channels)).zip(v.chunks(channels));
-    rows.flat_map(|((q, k), v)| [q, k, v]).flatten().copied().collect()
+    let rows = q
+        .chunks(channels)
+        .zip(k.chunks(channels))
+        .zip(v.chunks(channels));
+    rows.flat_map(|((q, k), v)| [q, k, v])
+        .flatten()
+        .copied()
+        .collect()
 }

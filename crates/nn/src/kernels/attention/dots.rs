@@ -51,25 +51,30 @@ impl Dots<'_> {
     }
 
     #[inline(always)]
-    fn tile<S: Simd, const R: usize, const C: usize>(&mut self, simd: S, g: usize, h: usize, heads: usize) {
-        let head = |data, head: usize| S::as_simd_f32s(&self::slice(data, head, self.area)).0;
+    fn tile<S: Simd, const R: usize, const C: usize>(
+        &mut self,
+        simd: S,
+        g: usize,
+        h: usize,
+        heads: usize,
+    ) {
+        let head = |data, head: usize| S::as_simd_f32s(slice(data, head, self.area)).0;
         let x: [&[S::f32s]; R] = std::array::from_fn(|r| head(self.x, g + r));
         let y: [&[S::f32s]; C] = std::array::from_fn(|c| head(self.y, h + c));
         let vectors = x[0].len();
-        let x = x.map(|x| &x[..vectors]);
-        let y = y.map(|y| &y[..vectors]);
+        let (x, y) = (x.map(|x| &x[..vectors]), y.map(|y| &y[..vectors]));
         let mut sums = [[simd.splat_f32s(0.0); C]; R];
         for t in 0..vectors {
-            let b: [S::f32s; C] = std::array::from_fn(|c| y[c][t]);
-            for r in 0..R {
-                for c in 0..C {
-                    sums[r][c] = simd.mul_add_e_f32s(x[r][t], b[c], sums[r][c]);
+            let y = y.map(|y| y[t]);
+            for (sums, x) in sums.iter_mut().zip(x) {
+                for (sum, y) in sums.iter_mut().zip(y) {
+                    *sum = simd.mul_add_e_f32s(x[t], y, *sum);
                 }
             }
         }
-        for r in 0..R {
-            for c in 0..C {
-                self.products[(g + r) * heads + h + c] += simd.reduce_sum_f32s(sums[r][c]);
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (c, sum) in sums.into_iter().enumerate() {
+                self.products[(g + r) * heads + h + c] += simd.reduce_sum_f32s(sum);
             }
         }
     }

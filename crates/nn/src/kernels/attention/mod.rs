@@ -1,41 +1,47 @@
-//! Attention: the scores of one block of queries stay in cache, and are never stored.
+//! Attention: the scores of a block of queries stay in cache, and are never stored.
 //!
-//! Softmax and class attention (`plain`), for every head h of every image:
+//! For every head g of every image, where h runs over the heads too:
 //!
 //! ```text
-//! S = (q / sqrt(d)) k^T      [Nq, N]      dV = P^T dO
-//! P = softmax(S)                          dP = dO V^T,  dS = P (dP - rowsum(P dP))
-//! O = P v                    [Nq, d]      dQ = dS K / sqrt(d),  dK = dS^T Q / sqrt(d)
+//! S = (q / sqrt(d)) k^T  [Nq, N]     dV = A^T dO,  dA = dO v^T
+//! plain:   A = P = softmax(S)        dS = P (dA - rowsum(P dA))
+//! talking: T_g = sum_h L_gh S_h + l_g
+//!          P   = softmax(T)          dW_gh = sum(dA_g P_h),  dw_g = sum(dA_g)
+//!          A_g = sum_h W_gh P_h + w_g
+//!                                    dP = W^T dA,  dT = P (dP - rowsum(P dP))
+//!                                    dL_gh = sum(dT_g S_h),  dS = L^T dT
+//! O = A v                [Nq, d]     dQ = dS k / sqrt(d),  dK = dS^T q / sqrt(d)
 //! ```
 //!
-//! Talking heads (`talking`) mix the heads' S before the softmax and their P after it.
-//! An additive score bias or mask belongs where S is made, which is one place of `plain`
-//! for both passes.
+//! `l` adds the same number to a whole row, which the softmax cancels. Its gradient is
+//! written as the zero that it is in exact arithmetic, and not as rounding noise.
+//! An additive score bias or mask (windows of a Swin) belongs behind [`Blocks::dot_keys`],
+//! once in each pass.
 //!
-//! How it is blocked: a task packs the keys of its head transposed and the values row by
-//! row, once, into scratch of its thread ([`scratch`]), with rows padded to whole vectors,
-//! and then takes the queries a few dozen at a time. All products run through one small
-//! kernel of ours ([`product`]): operands of this size lie in cache already, so that it
-//! needs no packing of its own, and is faster than `gemm` for heads of 50 x 16 (by a
-//! third to a half) and as fast for 197 x 64. The backward pass computes P again instead
-//! of keeping it: at N = 197, P is three times as large as q, k and v together, and
-//! reading it back costs as much as the fifth product.
+//! How it is blocked: a task (one head of an image, or all of them where they talk) packs
+//! its keys transposed and its values row by row into scratch of its thread, once, and
+//! then takes the queries a few dozen at a time. All products run through one small kernel
+//! of ours (`product`): operands of this size lie in cache already, so that it packs
+//! nothing, and it is faster than `gemm` for heads of 50 x 16 (by a third) and as fast for
+//! 197 x 64. The backward pass computes P again instead of keeping it: at N = 197, P is
+//! three times as large as q, k and v together, and the product is one of five.
 //!
 //! Reference for the blocks: Dao et al. 2022, FlashAttention; but as whole rows of scores
-//! fit in cache here, the softmax needs no running maximum.
+//! fit in cache here, the softmax needs no running maximum. For talking heads: Shazeer et
+//! al. 2020, in the order of timm's `TalkingHeadAttn`.
+//!
+//! [`Blocks::dot_keys`]: blocks::Blocks::dot_keys
 
-mod ops;
-mod plain;
+mod blocks;
+mod dots;
+mod passes;
 mod product;
 mod rows;
 mod scratch;
 mod softmax;
-mod talking;
 
-pub use ops::{class_attention, softmax_attention, talking_attention};
-pub use plain::{backward, forward};
+pub use passes::{backward, forward};
 pub use rows::{Operand, Target};
-pub use talking::{backward as talking_backward, forward as talking_forward};
 
 /// The sizes of one attention. Channels are heads x head_dim, a head's lie together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,21 +131,39 @@ impl Mixing<()> {
 impl<'a, T> Mixing<&'a [T]> {
     /// The parts of a mixing vector. Panics unless its length is [`Mixing::len`].
     pub fn split(vector: &'a [T], heads: usize) -> Self {
-        assert_eq!(vector.len(), Mixing::len(heads), "a mixing vector has 2 H (H + 1) numbers");
+        assert_eq!(
+            vector.len(),
+            Mixing::len(heads),
+            "a mixing vector has 2 H (H + 1) numbers"
+        );
         let (before, after) = vector.split_at(heads * (heads + 1));
         let (l, l_bias) = before.split_at(heads * heads);
         let (w, w_bias) = after.split_at(heads * heads);
-        Self { l, l_bias, w, w_bias }
+        Self {
+            l,
+            l_bias,
+            w,
+            w_bias,
+        }
     }
 }
 
 impl<'a, T> Mixing<&'a mut [T]> {
     /// [`Mixing::split`] for writing.
     pub fn split_mut(vector: &'a mut [T], heads: usize) -> Self {
-        assert_eq!(vector.len(), Mixing::len(heads), "a mixing vector has 2 H (H + 1) numbers");
+        assert_eq!(
+            vector.len(),
+            Mixing::len(heads),
+            "a mixing vector has 2 H (H + 1) numbers"
+        );
         let (before, after) = vector.split_at_mut(heads * (heads + 1));
         let (l, l_bias) = before.split_at_mut(heads * heads);
         let (w, w_bias) = after.split_at_mut(heads * heads);
-        Self { l, l_bias, w, w_bias }
+        Self {
+            l,
+            l_bias,
+            w,
+            w_bias,
+        }
     }
 }

@@ -25,12 +25,20 @@ pub(super) struct Left<'a> {
 impl<'a> Rows<'a> {
     /// These rows as left operand.
     pub(super) fn left(self) -> Left<'a> {
-        Left { data: self.0, row: self.1, col: 1 }
+        Left {
+            data: self.0,
+            row: self.1,
+            col: 1,
+        }
     }
 
     /// These rows as the columns of the left operand.
     pub(super) fn left_t(self) -> Left<'a> {
-        Left { data: self.0, row: 1, col: self.1 }
+        Left {
+            data: self.0,
+            row: 1,
+            col: self.1,
+        }
     }
 }
 
@@ -56,7 +64,15 @@ pub(super) fn product(
     b: Rows<'_>,
     out: RowsMut<'_>,
 ) {
-    arch.dispatch(Product { m, n, k, start, a, b, out });
+    arch.dispatch(Product {
+        m,
+        n,
+        k,
+        start,
+        a,
+        b,
+        out,
+    });
 }
 
 struct Product<'a> {
@@ -95,7 +111,10 @@ impl Product<'_> {
     #[inline(always)]
     fn check(&self, width: usize) {
         let last = |rows: usize, stride: usize| rows.saturating_sub(1) * stride + width;
-        assert!(last(self.m, self.out.1) <= self.out.0.len(), "out is too short");
+        assert!(
+            last(self.m, self.out.1) <= self.out.0.len(),
+            "out is too short"
+        );
         if self.k > 0 {
             assert!(last(self.k, self.b.1) <= self.b.0.len(), "b is too short");
             let a_last = (self.m - 1) * self.a.row + (self.k - 1) * self.a.col;
@@ -133,7 +152,9 @@ impl Product<'_> {
     /// The `R` x `V` vectors of the result from row `i` and column `j` on.
     #[inline(always)]
     fn tile<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, i: usize, j: usize) {
-        debug_assert!(i + R <= self.m && j + V * S::F32_LANES <= self.n.next_multiple_of(S::F32_LANES));
+        debug_assert!(
+            i + R <= self.m && j + V * S::F32_LANES <= self.n.next_multiple_of(S::F32_LANES)
+        );
         let lanes = S::F32_LANES;
         // SAFETY: `check` has shown that element (m - 1, k - 1) of `a` and rows of whole
         // vectors of `b` and `out` lie within their slices; i + R <= m and the columns
@@ -147,12 +168,12 @@ impl Product<'_> {
             let at = |r: usize, v: usize| out.add(r * out_stride + v * lanes);
 
             let mut sums = [[simd.splat_f32s(0.0); V]; R];
-            for r in 0..R {
-                for v in 0..V {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
                     match self.start {
                         Start::Zero => {}
-                        Start::Add => sums[r][v] = at(r, v).cast::<S::f32s>().read_unaligned(),
-                        Start::Rows(rows) => sums[r][v] = simd.splat_f32s(*rows.get_unchecked(i + r)),
+                        Start::Add => *sum = at(r, v).cast::<S::f32s>().read_unaligned(),
+                        Start::Rows(rows) => *sum = simd.splat_f32s(rows[i + r]),
                     }
                 }
             }
@@ -160,16 +181,16 @@ impl Product<'_> {
                 let row = b.add(t * self.b.1);
                 let row: [S::f32s; V] =
                     std::array::from_fn(|v| row.add(v * lanes).cast::<S::f32s>().read_unaligned());
-                for r in 0..R {
+                for (r, sums) in sums.iter_mut().enumerate() {
                     let x = simd.splat_f32s(*a.add(r * self.a.row + t * self.a.col));
-                    for v in 0..V {
-                        sums[r][v] = simd.mul_add_e_f32s(x, row[v], sums[r][v]);
+                    for (sum, row) in sums.iter_mut().zip(row) {
+                        *sum = simd.mul_add_e_f32s(x, row, *sum);
                     }
                 }
             }
-            for r in 0..R {
-                for v in 0..V {
-                    at(r, v).cast::<S::f32s>().write_unaligned(sums[r][v]);
+            for (r, sums) in sums.into_iter().enumerate() {
+                for (v, sum) in sums.into_iter().enumerate() {
+                    at(r, v).cast::<S::f32s>().write_unaligned(sum);
                 }
             }
         }

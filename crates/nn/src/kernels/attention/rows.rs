@@ -17,7 +17,13 @@ pub struct Operand<'a> {
 impl<'a> Operand<'a> {
     /// A tensor [B, tokens, channels].
     pub fn new(data: &'a [f32], tokens: usize, channels: usize) -> Self {
-        Self { data, tokens, width: channels, first: 0, channels }
+        Self {
+            data,
+            tokens,
+            width: channels,
+            first: 0,
+            channels,
+        }
     }
 
     /// q, k and v of a tensor [B, tokens, 3 channels] of rows [q | k | v], timm's order.
@@ -33,14 +39,26 @@ impl<'a> Operand<'a> {
 
     /// Panics unless this holds `batch` images of `tokens` rows of `channels` channels.
     pub(super) fn check(&self, batch: usize, tokens: usize, channels: usize) {
-        assert_eq!((self.tokens, self.channels), (tokens, channels), "tokens and channels");
-        assert_eq!(self.data.len(), batch * tokens * self.width, "an operand of {batch} images");
+        assert_eq!(
+            (self.tokens, self.channels),
+            (tokens, channels),
+            "tokens and channels"
+        );
+        assert_eq!(
+            self.data.len(),
+            batch * tokens * self.width,
+            "an operand of {batch} images"
+        );
     }
 
     /// Head `head` of `dim` channels of image `image`.
     pub(super) fn head(&self, image: usize, head: usize, dim: usize) -> HeadRows<'a> {
         let start = image * self.tokens * self.width + self.first + head * dim;
-        HeadRows { data: &self.data[start..], stride: self.width, dim }
+        HeadRows {
+            data: &self.data[start..],
+            stride: self.width,
+            dim,
+        }
     }
 }
 
@@ -58,7 +76,14 @@ impl<'a> HeadRows<'a> {
     }
 
     /// Rows `from .. from + count` times `scale`, `stride` apart in `out`, padded with zeros.
-    pub(super) fn pack(&self, from: usize, count: usize, scale: f32, out: &mut [f32], stride: usize) {
+    pub(super) fn pack(
+        &self,
+        from: usize,
+        count: usize,
+        scale: f32,
+        out: &mut [f32],
+        stride: usize,
+    ) {
         for (i, out) in out.chunks_exact_mut(stride).take(count).enumerate() {
             let (out, pad) = out.split_at_mut(self.dim);
             for (out, &x) in out.iter_mut().zip(self.row(from + i)) {
@@ -116,7 +141,15 @@ impl<'a> Target<'a> {
     /// A tensor [B, tokens, channels].
     pub fn new(data: &'a mut [MaybeUninit<f32>], tokens: usize, channels: usize) -> Self {
         let (len, data) = (data.len(), data.as_mut_ptr());
-        Self { data, len, tokens, width: channels, first: 0, channels, borrow: PhantomData }
+        Self {
+            data,
+            len,
+            tokens,
+            width: channels,
+            first: 0,
+            channels,
+            borrow: PhantomData,
+        }
     }
 
     /// The gradients of q, k and v: a tensor [B, tokens, 3 channels] of rows [q | k | v].
@@ -136,8 +169,16 @@ impl<'a> Target<'a> {
 
     /// Panics unless this holds `batch` images of `tokens` rows of `channels` channels.
     pub(super) fn check(&self, batch: usize, tokens: usize, channels: usize) {
-        assert_eq!((self.tokens, self.channels), (tokens, channels), "tokens and channels");
-        assert_eq!(self.len, batch * tokens * self.width, "a target of {batch} images");
+        assert_eq!(
+            (self.tokens, self.channels),
+            (tokens, channels),
+            "tokens and channels"
+        );
+        assert_eq!(
+            self.len,
+            batch * tokens * self.width,
+            "a target of {batch} images"
+        );
     }
 
     /// Head `head` of `dim` channels of image `image`, for writing. Panics if the target
@@ -147,10 +188,20 @@ impl<'a> Target<'a> {
     /// Nobody else may have the same head of the same image of this target at the time,
     /// and all heads in use at a time must have the same `dim`.
     pub(super) unsafe fn head(&self, image: usize, head: usize, dim: usize) -> HeadRowsMut<'_> {
-        assert!((head + 1) * dim <= self.channels, "no head {head} of {dim} channels");
-        assert!((image + 1) * self.tokens * self.width <= self.len, "no image {image}");
+        assert!(
+            (head + 1) * dim <= self.channels,
+            "no head {head} of {dim} channels"
+        );
+        assert!(
+            (image + 1) * self.tokens * self.width <= self.len,
+            "no image {image}"
+        );
         let start = image * self.tokens * self.width + self.first + head * dim;
-        HeadRowsMut { target: self, start, dim }
+        HeadRowsMut {
+            target: self,
+            start,
+            dim,
+        }
     }
 }
 
@@ -165,15 +216,18 @@ impl HeadRowsMut<'_> {
     /// Writes rows `from .. from + count` with the first numbers of the rows of `x`, which
     /// are `stride` apart.
     pub(super) fn write(&mut self, from: usize, count: usize, x: &[f32], stride: usize) {
-        assert!(from + count <= self.target.tokens, "an image has {} rows", self.target.tokens);
+        assert!(
+            from + count <= self.target.tokens,
+            "an image has {} rows",
+            self.target.tokens
+        );
         for (i, x) in x.chunks_exact(stride).take(count).enumerate() {
             let start = self.start + (from + i) * self.target.width;
             // SAFETY: `Target::head` has checked that the image and the columns are within
             // the tensor, the line above that the row is the image's; and its caller vouches
             // that these columns of these rows are in nobody else's hands.
-            let out = unsafe {
-                std::slice::from_raw_parts_mut(self.target.data.add(start), self.dim)
-            };
+            let out =
+                unsafe { std::slice::from_raw_parts_mut(self.target.data.add(start), self.dim) };
             for (out, &x) in out.iter_mut().zip(x) {
                 out.write(x);
             }

@@ -21,7 +21,10 @@ pub(super) fn with<const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [f3
     if buffer.len() < total + LINE {
         buffer.resize(total + LINE, 0.0);
     }
-    let skip = buffer.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+    let skip = buffer
+        .as_ptr()
+        .align_offset(LINE * size_of::<f32>())
+        .min(LINE);
     let mut rest = &mut buffer[skip..];
     let parts = lens.map(|len| {
         let (part, after) = std::mem::take(&mut rest).split_at_mut(len.next_multiple_of(LINE));
@@ -46,5 +49,9 @@ pub(super) fn stride(arch: Arch, n: usize) -> usize {
     }
     let lanes = arch.dispatch(Lanes);
     let stride = n.next_multiple_of(lanes);
-    if stride.is_multiple_of(256) { stride + lanes } else { stride }
+    if stride.is_multiple_of(256) {
+        stride + lanes
+    } else {
+        stride
+    }
 }

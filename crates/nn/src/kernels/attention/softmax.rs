@@ -58,7 +58,10 @@ impl WithSimd for SoftmaxBackward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let width = self.n.next_multiple_of(S::F32_LANES);
-        let rows = self.p.chunks_exact(self.stride).zip(self.d.chunks_exact_mut(self.stride));
+        let rows = self
+            .p
+            .chunks_exact(self.stride)
+            .zip(self.d.chunks_exact_mut(self.stride));
         for (p, d) in rows {
             let (p, _) = S::as_simd_f32s(&p[..width]);
             let (d, _) = S::as_mut_simd_f32s(&mut d[..width]);

@@ -1,0 +1,14 @@
+//! Attention layers and the operations under them.
+//!
+//! The layers carry timm's names and layouts. The operations take the results of the
+//! linear layers: packed rows [q | k | v] of [B, N, 3C] for self-attention, separate q, k
+//! and v for class attention. On a CPU they are fused ([`crate::kernels::attention`], or
+//! for F64 the twin [`crate::scalar::attention`]), elsewhere [`composed`].
+
+pub mod composed;
+mod layers;
+mod number;
+mod ops;
+
+pub use layers::{Attention, ClassAttention, TalkingHeadAttention};
+pub use ops::{class_attention, softmax_attention, talking_attention};
