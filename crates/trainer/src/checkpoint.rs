@@ -6,7 +6,7 @@
 //! to a temporary file, synced and renamed, the sidecar last: a checkpoint without a sidecar
 //! that fits is none. Older checkpoints go only after the new one is on the disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,6 +66,8 @@ pub(crate) struct Checkpoint {
 pub(crate) struct Store {
     folder: PathBuf,
     keep: usize,
+    /// Steps whose checkpoints were found torn.
+    torn: BTreeSet<u64>,
 }
 
 impl Store {
@@ -73,12 +75,16 @@ impl Store {
     pub(crate) fn open(run: &Path, keep: usize) -> Result<Self> {
         let folder = run.join(FOLDER);
         fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
-        Ok(Self { folder, keep })
+        Ok(Self {
+            folder,
+            keep,
+            torn: BTreeSet::new(),
+        })
     }
 
     /// Writes a checkpoint and returns its sidecar's path. Older ones stay; see [`Store::prune`].
     pub(crate) fn save(
-        &self,
+        &mut self,
         identity: &Identity,
         state: &State,
         tensors: &BTreeMap<String, Tensor>,
@@ -106,59 +112,67 @@ impl Store {
         write_atomic_with(&self.folder.join(file), |out| out.write_all(&bytes))?;
         let path = self.folder.join(format!("{stem}.json"));
         write_atomic(&path, &text)?;
+        self.torn.remove(&state.step);
         tracing::debug!(path = %path.display(), "checkpoint written");
         Ok(path)
     }
 
-    /// Deletes what the checkpoint at `step` supersedes: all but the newest ones up to it, and
-    /// what killed processes left half written. To be called once that checkpoint is written.
+    /// Deletes what the checkpoint at `step` supersedes: up to it, all but the newest intact
+    /// ones, and what killed processes left half written. To be called once it is written.
     pub(crate) fn prune(&self, step: u64) -> Result<()> {
-        let sidecars = self.sidecars()?;
-        let old = sidecars
+        let files = self.files()?;
+        let superseded = |kind: &str| {
+            let mut found: Vec<(u64, &PathBuf)> = files
+                .iter()
+                .filter_map(|path| Some((step_of(path, kind)?, path)))
+                .filter(|(at, _)| *at <= step)
+                .collect();
+            found.sort_by(|a, b| b.cmp(a));
+            found
+        };
+        let sidecars = superseded(".json");
+        let kept: BTreeSet<u64> = sidecars
             .iter()
-            .filter(|(at, _)| *at <= step)
-            .skip(self.keep);
-        for (_, sidecar) in old {
-            // The sidecar goes first: without it the tensors are no checkpoint.
-            remove(sidecar)?;
-            remove(&sidecar.with_extension("safetensors"))?;
+            .map(|(at, _)| *at)
+            .filter(|at| !self.torn.contains(at))
+            .take(self.keep)
+            .collect();
+        // Sidecars go first: without them the tensors are no checkpoint.
+        for (at, path) in sidecars.into_iter().chain(superseded(".safetensors")) {
+            if !kept.contains(&at) {
+                remove(path)?;
+            }
         }
-        for path in self.files()? {
+        for path in &files {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
             if name.starts_with(".step-") && name.ends_with(".tmp") {
-                remove(&path)?;
+                remove(path)?;
             }
         }
         Ok(())
     }
 
     /// The newest intact checkpoint of this identity; torn ones are skipped with a warning.
-    pub(crate) fn newest(&self, identity: &Identity) -> Result<Option<Checkpoint>> {
-        for (_, path) in self.sidecars()? {
+    pub(crate) fn newest(&mut self, identity: &Identity) -> Result<Option<Checkpoint>> {
+        let mut sidecars: Vec<(u64, PathBuf)> = self
+            .files()?
+            .into_iter()
+            .filter_map(|path| Some((step_of(&path, ".json")?, path)))
+            .collect();
+        sidecars.sort_by(|a, b| b.cmp(a));
+        for (step, path) in sidecars {
             match read(&path, identity)? {
                 Read::Intact(checkpoint) => return Ok(Some(*checkpoint)),
-                Read::Torn(reason) => tracing::warn!(
-                    checkpoint = %path.display(), reason,
-                    "skipping a torn checkpoint"
-                ),
+                Read::Torn(reason) => {
+                    tracing::warn!(
+                        checkpoint = %path.display(), reason,
+                        "skipping a torn checkpoint"
+                    );
+                    self.torn.insert(step);
+                }
             }
         }
         Ok(None)
-    }
-
-    /// All sidecars with their steps, the newest first.
-    fn sidecars(&self) -> Result<Vec<(u64, PathBuf)>> {
-        let mut all: Vec<(u64, PathBuf)> = self
-            .files()?
-            .into_iter()
-            .filter_map(|path| {
-                let name = path.file_name()?.to_str()?;
-                let step = name.strip_prefix("step-")?.strip_suffix(".json")?;
-                Some((step.parse().ok()?, path))
-            })
-            .collect();
-        all.sort_by(|a, b| b.cmp(a));
-        Ok(all)
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {
@@ -290,6 +304,12 @@ fn serialise(tensors: &BTreeMap<String, Tensor>, state: &State) -> Result<Vec<u8
     safetensors::serialize(&tensors, Some(metadata))
         .map_err(candle_core::Error::from)
         .map_err(failed())
+}
+
+/// The step of a checkpoint's file of this kind (".json", ".safetensors"); none for other files.
+fn step_of(path: &Path, kind: &str) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_prefix("step-")?.strip_suffix(kind)?.parse().ok()
 }
 
 /// Deletes a file that may be gone already.

@@ -158,8 +158,13 @@ impl AdamW {
             .filter_map(|(name, slot)| gradients.get(name).map(|g| (name, slot, g)))
             .collect();
         let update = |(name, slot, gradient): &mut (&String, &mut Slot, &Tensor)| {
-            slot.update(&hyper, gradient, lr, scale)
-                .map_err(Error::tensor(format!("updating `{name}`")))
+            let plan = slot.plan(&hyper, lr, scale);
+            if kernels::supports(&slot.var) {
+                slot.fused(gradient, &plan)
+            } else {
+                slot.composed(gradient, &plan)
+            }
+            .map_err(Error::tensor(format!("updating `{name}`")))
         };
         if work.iter().all(|(_, slot, _)| kernels::supports(&slot.var)) {
             work.par_iter_mut().try_for_each(update)
@@ -204,53 +209,57 @@ impl AdamW {
     }
 }
 
+/// The numbers of one update of one parameter.
+struct Plan {
+    first: FirstMoment,
+    second: SecondMoment,
+    update: Update,
+}
+
 impl Slot {
-    fn update(
-        &mut self,
-        hyper: &Hyper,
-        gradient: &Tensor,
-        lr: f64,
-        scale: f64,
-    ) -> candle_core::Result<()> {
+    /// Counts an update and works out its numbers.
+    fn plan(&mut self, hyper: &Hyper, lr: f64, scale: f64) -> Plan {
         self.steps += 1;
         let [beta1, beta2] = hyper.betas;
         let t = self.steps as f64;
-        let first = FirstMoment {
-            weight: 1.0 - beta1,
-            scale,
-        };
-        let second = SecondMoment { beta2, scale };
-        let update = Update {
-            keep: 1.0 - lr * self.decay,
-            step: lr / (1.0 - beta1.powf(t)),
-            correction: (1.0 - beta2.powf(t)).sqrt(),
-            eps: hyper.eps,
-        };
-        if kernels::supports(&self.var) {
-            let gradient = gradient.contiguous()?;
-            self.first.inplace_op2(&gradient, &first)?;
-            self.second.inplace_op2(&gradient, &second)?;
-            self.var.inplace_op3(&self.first, &self.second, &update)
-        } else {
-            self.composed(gradient, &first, &second, &update)
+        Plan {
+            first: FirstMoment {
+                weight: 1.0 - beta1,
+                scale,
+            },
+            second: SecondMoment { beta2, scale },
+            update: Update {
+                keep: 1.0 - lr * self.decay,
+                step: lr / (1.0 - beta1.powf(t)),
+                correction: (1.0 - beta2.powf(t)).sqrt(),
+                eps: hyper.eps,
+            },
         }
     }
 
+    /// The update in place, for floats on the CPU.
+    fn fused(&mut self, gradient: &Tensor, plan: &Plan) -> candle_core::Result<()> {
+        let gradient = gradient.contiguous()?;
+        self.first.inplace_op2(&gradient, &plan.first)?;
+        self.second.inplace_op2(&gradient, &plan.second)?;
+        self.var
+            .inplace_op3(&self.first, &self.second, &plan.update)
+    }
+
     /// The same update out of candle operations, for any device and type.
-    fn composed(
-        &mut self,
-        gradient: &Tensor,
-        first: &FirstMoment,
-        second: &SecondMoment,
-        update: &Update,
-    ) -> candle_core::Result<()> {
+    fn composed(&mut self, gradient: &Tensor, plan: &Plan) -> candle_core::Result<()> {
+        let Plan {
+            first,
+            second,
+            update,
+        } = plan;
         let gradient = (gradient.detach() * first.scale)?;
         self.first = (&self.first + ((&gradient - &self.first)? * first.weight)?)?;
         self.second = ((&self.second * second.beta2)? + (gradient.sqr()? * (1.0 - second.beta2))?)?;
         let denominator = ((self.second.sqrt()? / update.correction)? + update.eps)?;
         let change = ((&self.first * update.step)? / denominator)?;
-        let parameter = self.var.as_detached_tensor();
-        self.var.set(&((parameter * update.keep)? - change)?)
+        let kept = (self.var.as_detached_tensor() * update.keep)?;
+        self.var.set(&(kept - change)?)
     }
 }
 
@@ -291,26 +300,11 @@ mod tests {
         };
         for step in 0..20 {
             let g = Tensor::from_vec(wave(n, f64::from(step)), n, &Device::Cpu).unwrap();
+            let plan = slot.plan(&hyper(), 0.01, 0.5);
             if composed {
-                slot.steps += 1;
-                let t = slot.steps as i32;
-                let first = FirstMoment {
-                    weight: 0.1,
-                    scale: 0.5,
-                };
-                let second = SecondMoment {
-                    beta2: 0.99,
-                    scale: 0.5,
-                };
-                let update = Update {
-                    keep: 1.0 - 0.01 * 0.1,
-                    step: 0.01 / (1.0 - 0.9f64.powi(t)),
-                    correction: (1.0 - 0.99f64.powi(t)).sqrt(),
-                    eps: 1e-8,
-                };
-                slot.composed(&g, &first, &second, &update).unwrap();
+                slot.composed(&g, &plan).unwrap();
             } else {
-                slot.update(&hyper(), &g, 0.01, 0.5).unwrap();
+                slot.fused(&g, &plan).unwrap();
             }
         }
         var.to_vec1().unwrap()

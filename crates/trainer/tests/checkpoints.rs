@@ -12,6 +12,14 @@ use common::{Net, Quirks, STEPS, bits, checkpoints, config, interrupted, log, ru
 use spectralkd_trainer::events::Event;
 use spectralkd_trainer::{Error, TrainConfig};
 
+/// What a complete run leaves.
+const LAST_TWO: [&str; 4] = [
+    "step-00000039.json",
+    "step-00000039.safetensors",
+    "step-00000040.json",
+    "step-00000040.safetensors",
+];
+
 /// What `f` returns, and the warnings it gave.
 fn warnings_of<T>(f: impl FnOnce() -> T) -> (T, String) {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -33,10 +41,6 @@ fn a_torn_checkpoint_is_skipped() {
     )
     .unwrap();
     type Damage = fn(&Path);
-    let cut = |path: &Path, keep: usize| {
-        let bytes = fs::read(path).unwrap();
-        fs::write(path, &bytes[..keep]).unwrap();
-    };
     let damages: [(&str, Damage); 5] = [
         ("a cut tensor file", |stem| {
             let path = stem.with_extension("safetensors");
@@ -81,22 +85,35 @@ fn a_torn_checkpoint_is_skipped() {
             .filter(|e| matches!(e, Event::Step(_)))
             .count();
         assert_eq!(steps as u64, 4 * STEPS, "{what}");
+        assert_eq!(checkpoints(folder.path()), LAST_TWO, "{what}");
     }
     // With no intact checkpoint at all the run begins anew.
     let folder = tempfile::tempdir().unwrap();
     interrupted(&mut Net::new(1), &config(), folder.path(), 7).unwrap();
     for step in [6, 7] {
-        cut(
-            &folder
-                .path()
-                .join(format!("checkpoints/step-0000000{step}.safetensors")),
-            9,
-        );
+        let path = format!("checkpoints/step-0000000{step}.safetensors");
+        fs::write(folder.path().join(path), "short").unwrap();
     }
     let anew = run(&mut Net::new(1), &config(), folder.path()).unwrap();
     assert_eq!(anew.resumed_from, None);
     assert_eq!(bits(&anew.weights), bits(&reference.weights));
     assert!(folder.path().join("events.discarded-1.jsonl").exists());
+}
+
+#[test]
+fn what_killed_processes_left_is_swept_away_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let stems = folder.path().join("checkpoints");
+    fs::create_dir_all(&stems).unwrap();
+    let left = [".step-00000001.json.77.0.tmp", "step-00000002.safetensors"];
+    let others = ["notes.txt", "step-00000099.safetensors"];
+    for name in left.iter().chain(&others) {
+        fs::write(stems.join(name), "").unwrap();
+    }
+    run(&mut Net::new(1), &config(), folder.path()).unwrap();
+    let mut expected = [others.as_slice(), LAST_TWO.as_slice()].concat();
+    expected.sort();
+    assert_eq!(checkpoints(folder.path()), expected);
 }
 
 #[test]
