@@ -76,24 +76,25 @@ fn a_pinned_file_is_asked_for_once() {
 #[test]
 fn a_branch_is_asked_for_anew_and_a_known_blob_is_not_transferred_again() {
     let other = "f".repeat(40);
+    let moved = Arc::new(AtomicBool::new(false));
     let server = {
-        let other = other.clone();
-        Server::start(move |request| {
-            let answer = good(&contents());
-            let moved = request.method == "HEAD" && request.nth > 1;
-            if moved {
-                Answer {
-                    headers: vec![answer.headers[0].clone()],
-                    ..answer
-                }
-                .header("X-Repo-Commit", &other)
+        let (moved, other) = (moved.clone(), other.clone());
+        Server::start(move |_| {
+            let commit = if moved.load(Ordering::SeqCst) {
+                other.as_str()
             } else {
-                answer
-            }
+                COMMIT
+            };
+            let digest = sha256(&contents());
+            Answer::new(200)
+                .header("ETag", &digest)
+                .header("X-Repo-Commit", commit)
+                .body(&contents())
         })
     };
     let client = Client::of(&server.address());
     let first = client.fetch("hf://owner/name@dev").unwrap();
+    moved.store(true, Ordering::SeqCst);
     let second = client.fetch("hf://owner/name@dev").unwrap();
     assert_eq!(
         (first.commit.as_str(), second.commit.as_str()),
