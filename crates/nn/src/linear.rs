@@ -94,7 +94,7 @@ impl Linear {
         Ok(y.reshape(shape)?)
     }
 
-    fn check(&self, x: &Tensor) -> Result<()> {
+    pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
         let (outputs, inputs) = self.weight.dims2()?;
         if x.dims().last() == Some(&inputs) {
             return Ok(());

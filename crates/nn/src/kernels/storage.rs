@@ -138,3 +138,8 @@ pub unsafe fn written<T: Copy>(slice: &mut [MaybeUninit<T>]) -> &mut [T] {
     // SAFETY: `MaybeUninit<T>` has the layout of `T`, and the caller vouches for the values.
     unsafe { &mut *(std::ptr::from_mut(slice) as *mut [T]) }
 }
+
+/// Room for `len` numbers that are written before they are read.
+pub fn scratch(len: usize) -> Box<[MaybeUninit<f32>]> {
+    Box::new_uninit_slice(len)
+}

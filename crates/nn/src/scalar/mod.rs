@@ -4,11 +4,15 @@
 //! type, which makes finite differences of whole models possible, and they are the
 //! oracles that the vector kernels are tested against. They are not meant to be fast.
 
-
 pub mod attention;
+
 pub mod gelu;
 pub mod layer_norm;
 pub mod linear;
+pub mod mlp;
+pub mod patches;
+pub mod residual;
+pub mod tokens;
 
 use candle_core::WithDType;
 

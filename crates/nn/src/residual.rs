@@ -1,0 +1,296 @@
+//! Residual connections with LayerScale and drop path.
+
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+use crate::error::{Error, Result};
+use crate::kernels::residual::{self as kernel, Factors};
+use crate::kernels::simd;
+use crate::kernels::storage::{numbers, slice, tensor, unsupported, wanted};
+use crate::pass::Pass;
+use crate::scalar::residual as twin;
+
+/// LayerScale: a trainable factor per channel (Touvron et al. 2021, "Going deeper with
+/// image transformers", equation 4).
+#[derive(Clone, Debug)]
+pub struct LayerScale {
+    gamma: Tensor,
+}
+
+impl LayerScale {
+    /// The parameter `name`, [channels], of `init` everywhere at first. timm calls it
+    /// `gamma_1` and `gamma_2` in CaiT's blocks and starts deep models at 1e-5; shallow
+    /// models want about 0.1.
+    pub fn new(channels: usize, init: f64, name: &str, vb: VarBuilder) -> Result<Self> {
+        let gamma = vb.get_with_hints(channels, name, Init::Const(init))?;
+        Ok(Self { gamma })
+    }
+
+    /// The factors, [channels].
+    pub fn gamma(&self) -> &Tensor {
+        &self.gamma
+    }
+}
+
+/// Drop path (stochastic depth, Huang et al. 2016): in training, the branch of each
+/// sample is left out with probability `rate` and else divided by 1 - rate.
+#[derive(Clone, Debug)]
+pub struct DropPath {
+    rate: f64,
+    name: String,
+}
+
+impl DropPath {
+    /// Leaves out with probability `rate`, in 0..1 (1 excluded). The draws are keyed by
+    /// `name`, which must differ between the branches of a model (`blocks.3.attn`).
+    pub fn new(rate: f64, name: impl Into<String>) -> Result<Self> {
+        let name = name.into();
+        if !(0.0..1.0).contains(&rate) {
+            return Err(Error::Config {
+                layer: "DropPath",
+                reason: format!("the rate of `{name}` must be at least 0 and under 1, not {rate}"),
+            });
+        }
+        Ok(Self { rate, name })
+    }
+
+    /// The factor of each sample of the batch, 0 or 1 / (1 - rate); none where nothing is
+    /// dropped.
+    pub fn factors(&self, batch: usize, pass: &Pass) -> Result<Option<Vec<f64>>> {
+        let Some(draws) = pass.draws().filter(|_| self.rate > 0.0) else {
+            return Ok(None);
+        };
+        if draws.batch() != batch {
+            return Err(Error::Config {
+                layer: "DropPath",
+                reason: format!(
+                    "the pass names {} samples but the batch has {batch}",
+                    draws.batch()
+                ),
+            });
+        }
+        let keep = 1.0 - self.rate;
+        let factor = |kept: bool| if kept { 1.0 / keep } else { 0.0 };
+        let keeps = draws.keeps(&self.name, keep);
+        Ok(Some(keeps.into_iter().map(factor).collect()))
+    }
+}
+
+/// The end of a residual branch, in one operation: x + drop_path(gamma * branch).
+#[derive(Clone, Debug)]
+pub struct Residual {
+    scale: Option<LayerScale>,
+    drop: DropPath,
+}
+
+impl Residual {
+    /// A connection with or without LayerScale.
+    pub fn new(scale: Option<LayerScale>, drop: DropPath) -> Self {
+        Self { scale, drop }
+    }
+
+    /// x + drop_path(gamma * branch), both [B, ..., C]; same shape. F32 or F64 on a CPU.
+    pub fn forward(&self, x: &Tensor, branch: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let factors = self.prepare(x, branch, pass)?;
+        if !x.device().is_cpu() || (factors.is_none() && self.scale.is_none()) {
+            return self.compose(x, branch, factors);
+        }
+        let op = ResidualOp { factors };
+        Ok(match &self.scale {
+            Some(scale) => x.apply_op3(branch, &scale.gamma, op)?,
+            None => x.apply_op2(branch, op)?,
+        })
+    }
+
+    /// The same out of candle's own operations: the path of other devices.
+    pub fn forward_composed(&self, x: &Tensor, branch: &Tensor, pass: &Pass) -> Result<Tensor> {
+        self.compose(x, branch, self.prepare(x, branch, pass)?)
+    }
+
+    fn compose(&self, x: &Tensor, branch: &Tensor, factors: Option<Vec<f64>>) -> Result<Tensor> {
+        let mut branch = match &self.scale {
+            Some(scale) => branch.broadcast_mul(&scale.gamma)?,
+            None => branch.clone(),
+        };
+        if let Some(factors) = factors {
+            let mut shape = vec![1; x.rank()];
+            shape[0] = factors.len();
+            let factors = Tensor::from_vec(factors, shape, &candle_core::Device::Cpu)?;
+            let factors = factors.to_dtype(x.dtype())?.to_device(x.device())?;
+            branch = branch.broadcast_mul(&factors)?;
+        }
+        Ok((x + branch)?)
+    }
+
+    /// Checks the shapes and draws the samples' factors.
+    fn prepare(&self, x: &Tensor, branch: &Tensor, pass: &Pass) -> Result<Option<Vec<f64>>> {
+        let shape = |expected: String, got: &Tensor| Error::Shape {
+            layer: "Residual",
+            expected,
+            got: got.dims().to_vec(),
+        };
+        if branch.dims() != x.dims() {
+            return Err(shape(format!("a branch of shape {:?}", x.dims()), branch));
+        }
+        let &[batch, .., channels] = x.dims() else {
+            return Err(shape("[batch, ..., channels]".into(), x));
+        };
+        if let Some(gamma) = self.scale.as_ref().map(LayerScale::gamma)
+            && (gamma.dims() != [channels] || channels == 0)
+        {
+            return Err(shape(format!("[batch, ..., {}]", gamma.elem_count()), x));
+        }
+        self.drop.factors(batch, pass)
+    }
+}
+
+/// x, branch and perhaps gamma to x + f gamma branch.
+struct ResidualOp {
+    factors: Option<Vec<f64>>,
+}
+
+impl ResidualOp {
+    fn forward(
+        &self,
+        x: (&CpuStorage, &Layout),
+        z: (&CpuStorage, &Layout),
+        gamma: Option<(&CpuStorage, &Layout)>,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let channels = x.1.dims().last().copied().unwrap_or(1);
+        let y = match x.0 {
+            CpuStorage::F32(_) => {
+                let gamma = gamma.map(|g| slice(g.0, g.1)).transpose()?;
+                let samples = self.factors32();
+                let factors = self.with(x.1.dims(), gamma.as_deref(), samples.as_deref());
+                let (x, z) = (slice(x.0, x.1)?, slice(z.0, z.1)?);
+                CpuStorage::F32(kernel::forward(simd::best(), factors, &x, &z))
+            }
+            CpuStorage::F64(_) => {
+                let gamma = gamma.map(|g| slice(g.0, g.1)).transpose()?;
+                let (x, z) = (slice(x.0, x.1)?, slice(z.0, z.1)?);
+                let (gamma, samples) = (gamma.as_deref(), self.factors.as_deref());
+                CpuStorage::F64(twin::forward(&x, &z, channels, gamma, samples))
+            }
+            _ => return Err(unsupported("residual", x.0)),
+        };
+        Ok((y, x.1.shape().clone()))
+    }
+
+    /// The gradients of (branch, gamma), those that are wanted.
+    fn backward(
+        &self,
+        z: &Tensor,
+        gamma: Option<&Tensor>,
+        dy: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let channels = z.dims().last().copied().unwrap_or(1);
+        if z.dtype() == DType::F64 {
+            let gamma_numbers = gamma.map(numbers::<f64>).transpose()?;
+            let (gamma_numbers, samples) = (gamma_numbers.as_deref(), self.factors.as_deref());
+            let (dz, dgamma) = twin::backward(
+                &numbers(z)?,
+                channels,
+                gamma_numbers,
+                samples,
+                &numbers(dy)?,
+            );
+            let dgamma = tensor(dgamma, channels)?;
+            return Ok((
+                wanted(z, tensor(dz, z.shape())?),
+                gamma.and_then(|gamma| wanted(gamma, dgamma)),
+            ));
+        }
+        let (gamma_numbers, samples) = (gamma.map(numbers).transpose()?, self.factors32());
+        let factors = self.with(z.dims(), gamma_numbers.as_deref(), samples.as_deref());
+        let (arch, dy) = (simd::best(), numbers(dy)?);
+        let dz = z
+            .track_op()
+            .then(|| kernel::branch_gradient(arch, factors, &dy));
+        let dgamma = match gamma.filter(|gamma| gamma.track_op()) {
+            Some(_) => Some(kernel::gamma_gradient(arch, factors, &numbers(z)?, &dy)),
+            None => None,
+        };
+        Ok((
+            dz.map(|dz| tensor(dz, z.shape())).transpose()?,
+            dgamma.map(|dgamma| tensor(dgamma, channels)).transpose()?,
+        ))
+    }
+
+    fn factors32(&self) -> Option<Vec<f32>> {
+        let factors = self.factors.as_ref()?;
+        Some(factors.iter().map(|&f| f as f32).collect())
+    }
+
+    fn with<'a>(
+        &self,
+        dims: &[usize],
+        gamma: Option<&'a [f32]>,
+        samples: Option<&'a [f32]>,
+    ) -> Factors<'a> {
+        let channels = dims.last().copied().unwrap_or(1);
+        let rows = dims.iter().skip(1).product::<usize>() / channels.max(1);
+        Factors {
+            channels,
+            gamma,
+            samples,
+            rows,
+        }
+    }
+}
+
+impl CustomOp3 for ResidualOp {
+    fn name(&self) -> &'static str {
+        "residual"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        z: &CpuStorage,
+        z_layout: &Layout,
+        gamma: &CpuStorage,
+        gamma_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.forward((x, x_layout), (z, z_layout), Some((gamma, gamma_layout)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        z: &Tensor,
+        gamma: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (dz, dgamma) = self.backward(z, Some(gamma), dy)?;
+        Ok((wanted(x, dy.clone()), dz, dgamma))
+    }
+}
+
+impl CustomOp2 for ResidualOp {
+    fn name(&self) -> &'static str {
+        "residual"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        z: &CpuStorage,
+        z_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.forward((x, x_layout), (z, z_layout), None)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        z: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let (dz, _) = self.backward(z, None, dy)?;
+        Ok((wanted(x, dy.clone()), dz))
+    }
+}

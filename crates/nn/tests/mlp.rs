@@ -1,0 +1,180 @@
+//! The perceptron: differences check the twin, the twin checks the kernel, candle checks both.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Tensor, Var};
+use candle_nn::VarBuilder;
+use common::{
+    CPU, assert_close, check_finite_differences, difference, gradients, normals32,
+    same_on_all_pools, tensor, var, widen,
+};
+use spectralkd_nn::kernels::linear::Wanted;
+use spectralkd_nn::kernels::mlp::{self as kernel, Parameters};
+use spectralkd_nn::kernels::simd;
+use spectralkd_nn::{Mlp, params, scalar};
+
+/// w1, b1, w2, b2 as variables.
+fn variables(channels: usize, hidden: usize, dtype: DType) -> [Var; 4] {
+    [
+        var(1, &[hidden, channels], dtype),
+        var(2, &[hidden], dtype),
+        var(3, &[channels, hidden], dtype),
+        var(4, &[channels], dtype),
+    ]
+}
+
+fn weights(vars: &[Var; 4]) -> BTreeMap<String, Tensor> {
+    let names = ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"];
+    let pairs = names.into_iter().zip(vars);
+    pairs
+        .map(|(name, var)| (name.to_string(), var.as_tensor().clone()))
+        .collect()
+}
+
+/// A layer of these variables.
+fn trainable(vars: &[Var; 4]) -> Mlp {
+    let (hidden, channels) = vars[0].dims2().unwrap();
+    let weights = weights(vars).into_iter().collect();
+    Mlp::new(
+        channels,
+        hidden,
+        VarBuilder::from_tensors(weights, vars[0].dtype(), &CPU),
+    )
+    .unwrap()
+}
+
+#[test]
+fn twin_agrees_with_finite_differences() {
+    let vars = variables(3, 7, DType::F64);
+    let x = var(5, &[2, 4, 3], DType::F64);
+    let mlp = trainable(&vars);
+    let [w1, b1, w2, b2] = &vars;
+    check_finite_differences(|| mlp.forward(&x).unwrap(), &[&x, w1, b1, w2, b2]);
+}
+
+#[test]
+fn kernel_agrees_with_its_twin_on_odd_shapes() {
+    for (rows, channels, hidden) in [
+        (0, 2, 3),
+        (1, 1, 1),
+        (1, 3, 8),
+        (5, 1, 9),
+        (9, 7, 1),
+        (17, 5, 13),
+        (1501, 12, 21),
+    ] {
+        let x = normals32(1, rows * channels);
+        let dy = normals32(2, rows * channels);
+        let first = normals32(3, (channels + 1) * hidden);
+        let second = normals32(4, (hidden + 1) * channels);
+        let (wide_first, wide_second) = (widen(&first), widen(&second));
+        let wide = scalar::mlp::Parameters {
+            first: &wide_first,
+            second: &wide_second,
+            channels,
+            hidden,
+        };
+        let want = scalar::mlp::forward(wide, &widen(&x));
+        let (want_dx, want_sums) = scalar::mlp::backward(wide, &widen(&x), &widen(&dy));
+        let parameters = Parameters {
+            first: &first,
+            second: &second,
+            channels,
+            hidden,
+        };
+        for arch in simd::all() {
+            let at = format!("{arch:?}, {rows}x{channels}x{hidden}");
+            let (y, h) = kernel::forward(arch, parameters, &x, true);
+            assert!(difference(&widen(&y), &want) < 3e-6, "{at}: y");
+            assert_eq!(
+                kernel::forward(arch, parameters, &x, false),
+                (y, vec![]),
+                "{at}: not kept"
+            );
+            let backward =
+                |dx, sums| kernel::backward(arch, parameters, &x, &h, &dy, Wanted { dx, sums });
+            let (dx, sums) = backward(true, true);
+            assert!(difference(&widen(&dx), &want_dx) < 3e-6, "{at}: dx");
+            assert!(
+                difference(&widen(&sums), &want_sums) < 5e-6,
+                "{at}: parameters"
+            );
+            assert_eq!(backward(true, false), (dx, vec![]), "{at}: dx alone");
+            assert_eq!(
+                backward(false, true),
+                (vec![], sums),
+                "{at}: parameters alone"
+            );
+        }
+    }
+}
+
+#[test]
+fn composed_agrees_on_strided_tensors() {
+    for (dtype, tolerance) in [(DType::F32, 5e-6), (DType::F64, 2e-6)] {
+        let vars = variables(6, 10, dtype);
+        let x = var(5, &[6, 4, 5], dtype);
+        let strided = x.transpose(0, 2).unwrap();
+        let mlp = trainable(&vars);
+        let fused = mlp.forward(&strided).unwrap();
+        let composed = mlp
+            .forward_composed(&strided.contiguous().unwrap())
+            .unwrap();
+        assert_close(&fused, &composed, tolerance, "y");
+        let [w1, b1, w2, b2] = &vars;
+        let all = [&x, w1, b1, w2, b2];
+        let (fused, composed) = (gradients(&fused, &all), gradients(&composed, &all));
+        let names = ["dx", "dw1", "db1", "dw2", "db2"];
+        for ((fused, composed), what) in fused.iter().zip(&composed).zip(names) {
+            assert_close(fused, composed, tolerance, what);
+        }
+    }
+}
+
+#[test]
+fn frozen_weights_pass_a_gradient_on_and_get_none() {
+    let vars = variables(6, 10, DType::F32);
+    let frozen = params::frozen(weights(&vars), DType::F32, &CPU);
+    let frozen = Mlp::new(6, 10, frozen).unwrap();
+    let x = var(5, &[3, 6], DType::F32);
+    let y = frozen.forward(&x).unwrap();
+    let want = trainable(&vars).forward(&x).unwrap();
+    assert_close(&y, &want, 0.0, "y");
+    assert_close(
+        &gradients(&y, &[&x])[0],
+        &gradients(&want, &[&x])[0],
+        0.0,
+        "dx",
+    );
+    let grads = y.sum_all().unwrap().backward().unwrap();
+    assert!(vars.iter().all(|var| grads.get(var.as_tensor()).is_none()));
+    assert!(!frozen.forward(&x.detach()).unwrap().track_op());
+}
+
+#[test]
+fn checks_shapes() {
+    let mlp = trainable(&variables(6, 10, DType::F32));
+    let error = mlp
+        .forward(&tensor(1, &[3, 7], DType::F32))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("[..., 6]") && error.contains("[3, 7]"),
+        "{error}"
+    );
+}
+
+#[test]
+fn bits_do_not_depend_on_the_pool() {
+    same_on_all_pools(|| {
+        let vars = variables(24, 50, DType::F32);
+        let x = var(5, &[20, 50, 24], DType::F32);
+        let y = trainable(&vars).forward(&x).unwrap();
+        let [w1, b1, w2, b2] = &vars;
+        let mut all = gradients(&y, &[&x, w1, b1, w2, b2]);
+        all.push(y);
+        all
+    });
+}
