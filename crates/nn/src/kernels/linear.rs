@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use super::matmul::{View, product, product_add};
 use super::parallel::{self, even_rows};
 use super::simd::Arch;
-use super::storage::{filled, written};
+use super::storage::{copy, filled, written};
 
 /// Parts of the sums over rows in the backward pass.
 const PARTS: usize = 8;
@@ -55,7 +55,7 @@ pub fn rows<'a>(
         None => product(y, outputs, 1.0, x, weight),
         Some(bias) => {
             for row in y.chunks_exact_mut(outputs) {
-                row.write_copy_of_slice(bias);
+                copy(bias, row);
             }
             // SAFETY: the loop has written all of `y`, which is whole rows.
             product_add(unsafe { written(y) }, outputs, 1.0, x, weight);

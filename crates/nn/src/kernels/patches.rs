@@ -11,7 +11,7 @@ use super::linear::{self, Sizes, Wanted, add_sums};
 use super::matmul::{View, product};
 use super::parallel;
 use super::simd::Arch;
-use super::storage::{filled, scratch, written};
+use super::storage::{copy, filled, scratch, written};
 
 /// Parts of the sums over images in the backward pass.
 const PARTS: usize = 8;
@@ -68,14 +68,14 @@ impl Grid {
 /// Copies the patches of one image into `rows`; all of it is written.
 fn gather(grid: Grid, image: &[f32], rows: &mut [MaybeUninit<f32>]) {
     for (run, at) in image.chunks_exact(grid.patch).zip(grid.runs()) {
-        rows[at..][..grid.patch].write_copy_of_slice(run);
+        copy(run, &mut rows[at..][..grid.patch]);
     }
 }
 
 /// Copies `rows` back into one image; all of it is written.
 fn scatter(grid: Grid, rows: &[f32], image: &mut [MaybeUninit<f32>]) {
     for (run, at) in image.chunks_exact_mut(grid.patch).zip(grid.runs()) {
-        run.write_copy_of_slice(&rows[at..][..grid.patch]);
+        copy(&rows[at..][..grid.patch], run);
     }
 }
 

@@ -139,6 +139,15 @@ pub unsafe fn written<T: Copy>(slice: &mut [MaybeUninit<T>]) -> &mut [T] {
     unsafe { &mut *(std::ptr::from_mut(slice) as *mut [T]) }
 }
 
+/// Copies `from` into `out`; all of it is written. Panics unless the lengths agree.
+#[inline(always)]
+pub fn copy(from: &[f32], out: &mut [MaybeUninit<f32>]) {
+    assert_eq!(from.len(), out.len());
+    for (out, &x) in out.iter_mut().zip(from) {
+        out.write(x);
+    }
+}
+
 /// Room for `len` numbers that are written before they are read.
 pub fn scratch(len: usize) -> Box<[MaybeUninit<f32>]> {
     Box::new_uninit_slice(len)

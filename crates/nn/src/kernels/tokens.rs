@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 
 use super::parallel::{self, CHUNK};
 use super::simd::Arch;
-use super::storage::filled;
+use super::storage::{copy, filled};
 
 /// The sizes P, N, C.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +130,7 @@ fn transpose(x: &[f32], rows: usize, cols: usize, out: &mut [MaybeUninit<f32>]) 
             }
             for j in 0..TILE {
                 let column: [f32; TILE] = std::array::from_fn(|i| tile[i][j]);
-                out[(col + j) * rows + row..][..TILE].write_copy_of_slice(&column);
+                copy(&column, &mut out[(col + j) * rows + row..][..TILE]);
             }
         }
     }
