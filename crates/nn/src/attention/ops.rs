@@ -153,12 +153,17 @@ fn packed_backward<T: Number>(
         numbers_of_mixing.as_deref(),
         &numbers::<T>(grad)?,
     );
-    let d_mixing = mixing.map(|mixing| tensor(d_mixing, mixing.shape()));
-    let d_qkv = gradients
-        .into_iter()
-        .next()
-        .map(|data| tensor(data, qkv.shape()));
-    Ok((d_qkv.transpose()?, d_mixing.transpose()?))
+    let gradient = |data: Option<Vec<T>>, argument: &Tensor| {
+        let gradient = data
+            .map(|data| tensor(data, argument.shape()))
+            .transpose()?;
+        CandleResult::Ok(wanted(argument, gradient))
+    };
+    let d_qkv = gradient(gradients.into_iter().next(), qkv)?;
+    let d_mixing = mixing
+        .map(|mixing| gradient(Some(d_mixing), mixing))
+        .transpose()?;
+    Ok((d_qkv, d_mixing.flatten()))
 }
 
 fn separate_forward<T: Number>(shape: Shape, inputs: [Stored<'_>; 3]) -> Output {
