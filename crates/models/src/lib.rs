@@ -1,1 +1,71 @@
 //! DeiT and CaiT with timm's parameter names and feature taps.
+//!
+//! A [`ModelConfig`] holds a model's sizes. [`ModelConfig::info`] says what such a model costs and
+//! what its taps look like, without making one; [`ModelConfig::build`] makes one on whatever a
+//! `VarBuilder` holds (freshly initialised variables, to train it); [`frozen`] makes one on weights
+//! that stay as they are. Weights come from and go to safetensors files in [`weights`]. Names,
+//! shapes and layouts of parameters are timm's, verbatim, and so are the results: golden files
+//! made with timm hold logits, taps and gradients that the tests compare with.
+//!
+//! A **tap** is the residual stream after a block, un-normed, without the class token, as a
+//! feature map [B, C, H, W]: what timm's `forward_intermediates` returns. Gradients flow through
+//! taps as they do through logits, so that a loss can be put on them.
+//!
+//! **First values** are timm's. Linear weights and position embeddings are N(0, 0.02), biases 0,
+//! norms 1 and 0, the patch embedding PyTorch's uniform default; the class token is N(0, 1e-6) in
+//! DeiT and N(0, 0.02) in CaiT, whose LayerScale starts at `init_values`. (timm truncates its
+//! normals at 2, a hundred standard deviations out.) Each parameter's draws are keyed by the seed and
+//! its name.
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use spectralkd_base::random::Stream;
+//! use spectralkd_models::{DeitConfig, ModelConfig, Taps};
+//! use spectralkd_nn::{Params, Pass};
+//!
+//! let config = ModelConfig::Deit(DeitConfig {
+//!     img_size: [28, 28],
+//!     patch_size: 4,
+//!     in_chans: 1,
+//!     num_classes: 10,
+//!     embed_dim: 48,
+//!     depth: 4,
+//!     num_heads: 3,
+//!     mlp_ratio: 4.0,
+//!     drop_path: 0.0,
+//! });
+//! assert_eq!(config.info()?.params, 116_938);
+//!
+//! let params = Params::new(); // will hold the trainable variables, by timm's names
+//! let vb = params.builder(&Stream::new(7, "init"), DType::F32, &Device::Cpu);
+//! let model = config.build(vb)?;
+//! assert!(params.vars().contains_key("blocks.3.attn.qkv.weight"));
+//!
+//! let images = Tensor::zeros((2, 1, 28, 28), DType::F32, &Device::Cpu)?;
+//! let output = model.forward(&images, &Taps::List(vec![0, 3]), &Pass::eval())?;
+//! assert_eq!(output.logits.dims(), [2, 10]);
+//! let (block, map) = &output.features[1];
+//! assert_eq!((*block, map.dims()), (3, &[2, 48, 7, 7][..]));
+//! # Ok::<(), spectralkd_models::Error>(())
+//! ```
+//!
+//! Modules: [`weights`] is public. Inside, `config` and `sizes` are the configuration as written
+//! and as checked, `parts` what models are made of, `deit` and `cait` how, `cost` counts, and
+//! `assembly` goes from a configuration to a model.
+
+pub mod weights;
+
+mod assembly;
+mod cait;
+mod config;
+mod cost;
+mod deit;
+mod error;
+mod model;
+mod parts;
+mod sizes;
+
+pub use config::{CaitConfig, DeitConfig, ModelConfig};
+pub use error::{Error, Mismatch, Result};
+pub use model::{ModelInfo, Output, Taps, VisionModel};
+pub use weights::frozen;

@@ -1,0 +1,131 @@
+//! From a configuration to a model, or to what can be known of it without one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{DType, Device, Shape, Tensor, Var};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
+use spectralkd_nn::Pass;
+
+use crate::cait::Cait;
+use crate::deit::Deit;
+use crate::{ModelConfig, ModelInfo, Output, Result, Taps, VisionModel, cost};
+
+/// Parameters that timm's models exempt from weight decay by name, where they have them.
+const NO_WEIGHT_DECAY: [&str; 3] = ["pos_embed", "cls_token", "dist_token"];
+
+/// What a family provides: the way from images that have the right shape to logits and maps.
+pub(crate) trait Network: Send + Sync {
+    /// `wanted` says of each tap whether its map is to be made.
+    fn forward(&self, images: &Tensor, wanted: &[bool], pass: &Pass) -> Result<Output>;
+}
+
+/// A network with its description, which checks what it is given.
+struct Described {
+    network: Box<dyn Network>,
+    info: ModelInfo,
+}
+
+impl VisionModel for Described {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn forward(&self, images: &Tensor, taps: &Taps, pass: &Pass) -> Result<Output> {
+        self.info.check_images(images)?;
+        let wanted = taps.wanted(self.info.taps.len())?;
+        self.network.forward(images, &wanted, pass)
+    }
+}
+
+pub(crate) fn build(config: &ModelConfig, vb: VarBuilder) -> Result<Box<dyn VisionModel>> {
+    let info = info(config)?;
+    Ok(Box::new(Described {
+        network: network(config, vb)?,
+        info,
+    }))
+}
+
+fn network(config: &ModelConfig, vb: VarBuilder) -> Result<Box<dyn Network>> {
+    Ok(match config {
+        ModelConfig::Deit(config) => Box::new(Deit::new(config, vb)?),
+        ModelConfig::Cait(config) => Box::new(Cait::new(config, vb)?),
+    })
+}
+
+pub(crate) fn info(config: &ModelConfig) -> Result<ModelInfo> {
+    let sizes = config.sizes()?;
+    let parameters = parameters(config)?;
+    let count = |shape: &Vec<usize>| shape.iter().map(|&size| size as u64).product::<u64>();
+    let exempt = NO_WEIGHT_DECAY
+        .iter()
+        .filter(|name| parameters.contains_key(**name));
+    let macs = match config {
+        ModelConfig::Deit(_) => Deit::macs(&sizes),
+        ModelConfig::Cait(config) => Cait::macs(&sizes, config.depth_token_only),
+    };
+    Ok(ModelInfo {
+        family: config.family(),
+        image: sizes.image,
+        classes: sizes.classes,
+        params: parameters.values().map(count).sum(),
+        macs: cost::total(macs),
+        taps: vec![[sizes.width, sizes.grid[0], sizes.grid[1]]; sizes.depth],
+        no_weight_decay: exempt.map(ToString::to_string).collect::<BTreeSet<_>>(),
+    })
+}
+
+/// Builds the network on parameters that take no memory, and notes which ones it asks for.
+pub(crate) fn parameters(config: &ModelConfig) -> Result<BTreeMap<String, Vec<usize>>> {
+    config.validate()?;
+    let asked = Arc::new(Mutex::new(BTreeMap::new()));
+    let recorder = Recorder {
+        asked: Arc::clone(&asked),
+    };
+    network(
+        config,
+        VarBuilder::from_backend(Box::new(recorder), DType::F32, Device::Cpu),
+    )?;
+    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(asked.clone())
+}
+
+/// Answers each request for a parameter with one zero that is repeated in all places.
+struct Recorder {
+    asked: Arc<Mutex<BTreeMap<String, Vec<usize>>>>,
+}
+
+impl Recorder {
+    /// Made from a variable, so that no layer prepares anything for weights that never change.
+    fn zeros(shape: Shape, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        Var::zeros((), dtype, device)?.broadcast_as(shape)
+    }
+}
+
+impl SimpleBackend for Recorder {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.insert(name.to_string(), shape.dims().to_vec());
+        Self::zeros(shape, dtype, device)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        // Only a layer that does not know its own shape would ask this, and none of ours does.
+        Err(candle_core::Error::CannotFindTensor {
+            path: name.to_string(),
+        })
+    }
+
+    /// Nothing is there until it is asked for, so that a layer cannot depend on it.
+    fn contains_tensor(&self, _: &str) -> bool {
+        false
+    }
+}

@@ -1,0 +1,116 @@
+//! The transformer block on patch tokens.
+
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use spectralkd_nn::{
+    Attention, DropPath, LayerNorm, LayerScale, Mlp, Pass, Residual, TalkingHeadAttention,
+};
+
+use super::EPSILON;
+use crate::sizes::Sizes;
+use crate::{Result, cost};
+
+/// What tells the blocks of the families apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockStyle {
+    /// Whether attention mixes its heads before and after the softmax.
+    pub talking_heads: bool,
+    /// The first value of LayerScale, if there is one.
+    pub layer_scale: Option<f64>,
+}
+
+/// `x + attn(norm1(x))`, then `x + mlp(norm2(x))`, the branches with LayerScale and drop path.
+#[derive(Debug)]
+pub(crate) struct Block {
+    norm1: LayerNorm,
+    attention: Mixer,
+    attention_end: Residual,
+    norm2: LayerNorm,
+    mlp: Mlp,
+    mlp_end: Residual,
+}
+
+/// How the tokens of an image see each other.
+#[derive(Debug)]
+enum Mixer {
+    Plain(Attention),
+    Talking(TalkingHeadAttention),
+}
+
+impl Block {
+    /// A block with the drop-path probability `drop`, its parameters under timm's names.
+    pub fn new(sizes: &Sizes, style: BlockStyle, drop: f64, vb: VarBuilder) -> Result<Self> {
+        let Sizes {
+            width,
+            heads,
+            hidden,
+            ..
+        } = *sizes;
+        let attn = vb.pp("attn");
+        let attention = if style.talking_heads {
+            Mixer::Talking(TalkingHeadAttention::new(width, heads, true, attn)?)
+        } else {
+            Mixer::Plain(Attention::new(width, heads, true, attn)?)
+        };
+        let [attention_end, mlp_end] = branch_ends(width, style.layer_scale, drop, &vb)?;
+        Ok(Self {
+            norm1: LayerNorm::new(width, EPSILON, vb.pp("norm1"))?,
+            attention,
+            attention_end,
+            norm2: LayerNorm::new(width, EPSILON, vb.pp("norm2"))?,
+            mlp: Mlp::new(width, hidden, vb.pp("mlp"))?,
+            mlp_end,
+        })
+    }
+
+    /// Tokens [B, T, C] to tokens [B, T, C].
+    pub fn forward(&self, tokens: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let normed = self.norm1.forward(tokens)?;
+        let branch = match &self.attention {
+            Mixer::Plain(attention) => attention.forward(&normed)?,
+            Mixer::Talking(attention) => attention.forward(&normed)?,
+        };
+        let tokens = self.attention_end.forward(tokens, &branch, pass)?;
+        let branch = self.mlp.forward(&self.norm2.forward(&tokens)?)?;
+        Ok(self.mlp_end.forward(&tokens, &branch, pass)?)
+    }
+
+    /// Multiply-accumulates of one image with `tokens` tokens.
+    pub fn macs(sizes: &Sizes, talking_heads: bool, tokens: usize) -> u128 {
+        let Sizes {
+            width,
+            heads,
+            hidden,
+            ..
+        } = *sizes;
+        let talking = if talking_heads {
+            cost::talking_heads(tokens, heads)
+        } else {
+            0
+        };
+        2 * cost::layer_norm(tokens, width)
+            + cost::attention(tokens, width)
+            + talking
+            + cost::mlp(tokens, width, hidden)
+    }
+}
+
+/// The ends of a block's two branches: `gamma_1` and `gamma_2` if there is LayerScale, and drop path
+/// with draws of its own for each.
+pub(super) fn branch_ends(
+    width: usize,
+    layer_scale: Option<f64>,
+    drop: f64,
+    vb: &VarBuilder,
+) -> Result<[Residual; 2]> {
+    let end = |gamma: &str, branch: &str| -> Result<Residual> {
+        let scale = layer_scale
+            .map(|first| LayerScale::new(width, first, gamma, vb.clone()))
+            .transpose()?;
+        Ok(Residual::new(
+            scale,
+            DropPath::new(drop, format!("{}.{branch}", vb.prefix()))?,
+        ))
+    };
+    Ok([end("gamma_1", "attn")?, end("gamma_2", "mlp")?])
+}

@@ -1,0 +1,60 @@
+//! The block in which the class token alone is updated.
+
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use spectralkd_nn::{ClassAttention, LayerNorm, Mlp, Pass, Residual};
+
+use super::EPSILON;
+use super::block::branch_ends;
+use crate::sizes::Sizes;
+use crate::{Result, cost};
+
+/// Hidden width of the MLP as a multiple of the width: timm's `mlp_ratio_token_only`, which no
+/// published model changes.
+const MLP_RATIO: usize = 4;
+
+/// The class token attends to itself and all patches (Touvron et al. 2021, section 3):
+/// `cls + gamma_1 attn(norm1([cls, patches]))`, then `cls + gamma_2 mlp(norm2(cls))`.
+#[derive(Debug)]
+pub(crate) struct ClassBlock {
+    norm1: LayerNorm,
+    attention: ClassAttention,
+    attention_end: Residual,
+    norm2: LayerNorm,
+    mlp: Mlp,
+    mlp_end: Residual,
+}
+
+impl ClassBlock {
+    /// A block without drop path, as timm has it, with LayerScale that starts at `layer_scale`.
+    pub fn new(sizes: &Sizes, layer_scale: f64, vb: VarBuilder) -> Result<Self> {
+        let Sizes { width, heads, .. } = *sizes;
+        let [attention_end, mlp_end] = branch_ends(width, Some(layer_scale), 0.0, &vb)?;
+        Ok(Self {
+            norm1: LayerNorm::new(width, EPSILON, vb.pp("norm1"))?,
+            attention: ClassAttention::new(width, heads, true, vb.pp("attn"))?,
+            attention_end,
+            norm2: LayerNorm::new(width, EPSILON, vb.pp("norm2"))?,
+            mlp: Mlp::new(width, MLP_RATIO * width, vb.pp("mlp"))?,
+            mlp_end,
+        })
+    }
+
+    /// The class token [B, 1, C], updated from itself and the patch tokens [B, N, C].
+    pub fn forward(&self, class: &Tensor, patches: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let all = Tensor::cat(&[class, patches], 1)?;
+        let branch = self.attention.forward(&self.norm1.forward(&all)?)?;
+        let class = self.attention_end.forward(class, &branch, pass)?;
+        let branch = self.mlp.forward(&self.norm2.forward(&class)?)?;
+        Ok(self.mlp_end.forward(&class, &branch, pass)?)
+    }
+
+    /// Multiply-accumulates of one image with `patches` patches.
+    pub fn macs(sizes: &Sizes, patches: usize) -> u128 {
+        let (width, tokens) = (sizes.width, patches + 1);
+        cost::layer_norm(tokens, width)
+            + cost::class_attention(tokens, width)
+            + cost::layer_norm(1, width)
+            + cost::mlp(1, width, MLP_RATIO * width)
+    }
+}

@@ -1,0 +1,155 @@
+//! The golden files of timm (see `golden/make.py`) and small helpers.
+#![allow(dead_code)] // every test file uses its own part
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::VarBuilder;
+use spectralkd_models::{ModelConfig, Output, Taps, VisionModel};
+use spectralkd_nn::Pass;
+
+/// What timm computed for one tiny model.
+pub struct Golden {
+    pub config: ModelConfig,
+    pub weights: BTreeMap<String, Tensor>,
+    pub images: Tensor,
+    tensors: HashMap<String, Tensor>,
+}
+
+/// The path of a file beside `make.py`.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+/// Both families, DeiT and CaiT.
+pub fn golden_files() -> [Golden; 2] {
+    ["deit.safetensors", "cait.safetensors"].map(Golden::read)
+}
+
+impl Golden {
+    fn read(name: &str) -> Self {
+        let bytes = std::fs::read(path(name)).unwrap();
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        let config = serde_json::from_str(&header.metadata().as_ref().unwrap()["config"]).unwrap();
+        let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).unwrap();
+        let weights = tensors
+            .iter()
+            .filter_map(|(key, value)| {
+                Some((key.strip_prefix("weights.")?.to_string(), value.clone()))
+            })
+            .collect();
+        Self {
+            config,
+            weights,
+            images: tensors["images"].clone(),
+            tensors,
+        }
+    }
+
+    /// A tensor of the file.
+    pub fn get(&self, key: &str) -> &Tensor {
+        &self.tensors[key]
+    }
+
+    pub fn blocks(&self) -> usize {
+        self.config.info().unwrap().taps.len()
+    }
+
+    /// The fixed scalar of logits and all taps.
+    pub fn scalar(&self, output: &Output) -> Tensor {
+        let term = |value: &Tensor, key: &str| {
+            let cotangent = self
+                .get(&format!("cotangent.{key}"))
+                .to_dtype(value.dtype())
+                .unwrap();
+            (value * cotangent).unwrap().sum_all().unwrap()
+        };
+        assert_eq!(output.features.len(), self.blocks());
+        output
+            .features
+            .iter()
+            .fold(term(&output.logits, "logits"), |sum, (i, tap)| {
+                (sum + term(tap, &format!("taps.{i}"))).unwrap()
+            })
+    }
+
+    /// Compares logits and all taps with timm's; the error says which is off, and by how much.
+    pub fn compare(&self, output: &Output) -> Result<(), String> {
+        let mut pairs = vec![("logits".to_string(), &output.logits)];
+        assert_eq!(output.features.len(), self.blocks());
+        pairs.extend(
+            output
+                .features
+                .iter()
+                .map(|(i, tap)| (format!("taps.{i}"), tap)),
+        );
+        for (key, value) in pairs {
+            let error = relative_rms(value, self.get(&key));
+            if !error.is_finite() || error > 1e-4 {
+                return Err(format!("{key} is off by {error:.1e} of its RMS"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Trainable copies of `weights`, and the model built on them.
+pub fn trainable(
+    config: &ModelConfig,
+    weights: &BTreeMap<String, Tensor>,
+    dtype: DType,
+) -> (BTreeMap<String, Var>, Box<dyn VisionModel>) {
+    let vars: BTreeMap<String, Var> = weights
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.clone(),
+                Var::from_tensor(&value.to_dtype(dtype).unwrap()).unwrap(),
+            )
+        })
+        .collect();
+    let tensors = vars
+        .iter()
+        .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
+        .collect();
+    let model = config
+        .build(VarBuilder::from_tensors(tensors, dtype, &Device::Cpu))
+        .unwrap();
+    (vars, model)
+}
+
+/// A forward pass in evaluation, with all taps.
+pub fn evaluate(model: &dyn VisionModel, images: &Tensor) -> Output {
+    model.forward(images, &Taps::All, &Pass::eval()).unwrap()
+}
+
+/// All values in order, as f64.
+pub fn values(tensor: &Tensor) -> Vec<f64> {
+    tensor
+        .to_dtype(DType::F64)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
+}
+
+/// Root of the mean square.
+pub fn rms(values: &[f64]) -> f64 {
+    (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt()
+}
+
+/// RMS of the difference over RMS of what is expected; the shapes must be equal.
+pub fn relative_rms(found: &Tensor, expected: &Tensor) -> f64 {
+    assert_eq!(found.dims(), expected.dims());
+    relative(&values(found), &values(expected))
+}
+
+/// As [`relative_rms`], on slices.
+pub fn relative(found: &[f64], expected: &[f64]) -> f64 {
+    let difference: Vec<f64> = found.iter().zip(expected).map(|(a, b)| a - b).collect();
+    rms(&difference) / rms(expected)
+}

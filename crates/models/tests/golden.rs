@@ -1,0 +1,170 @@
+//! Tiny DeiT and CaiT models against timm: names, logits, taps, gradients.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor, Var};
+use common::{Golden, evaluate, golden_files, relative, relative_rms, rms, trainable, values};
+use spectralkd_models::{Taps, frozen};
+use spectralkd_nn::Pass;
+
+#[test]
+fn parameter_names_and_shapes_are_those_of_timm() {
+    for golden in golden_files() {
+        let timm: BTreeMap<_, _> = golden
+            .weights
+            .iter()
+            .map(|(name, value)| (name.clone(), value.dims().to_vec()))
+            .collect();
+        assert_eq!(golden.config.parameters().unwrap(), timm);
+    }
+}
+
+#[test]
+fn logits_and_taps_are_those_of_timm() {
+    for golden in golden_files() {
+        let model = frozen(&golden.config, &golden.weights, &Device::Cpu).unwrap();
+        golden.compare(&evaluate(&*model, &golden.images)).unwrap();
+    }
+}
+
+#[test]
+fn taps_come_in_order_once_and_only_on_request() {
+    for golden in golden_files() {
+        let model = frozen(&golden.config, &golden.weights, &Device::Cpu).unwrap();
+        let all = evaluate(&*model, &golden.images);
+        let blocks: Vec<usize> = all.features.iter().map(|(block, _)| *block).collect();
+        assert_eq!(blocks, [0, 1, 2]);
+        for (block, map) in &all.features {
+            assert_eq!(map.dims()[1..], model.info().taps[*block]);
+        }
+
+        let some = Taps::List(vec![2, 0, 2]);
+        let some = model.forward(&golden.images, &some, &Pass::eval()).unwrap();
+        let blocks: Vec<usize> = some.features.iter().map(|(block, _)| *block).collect();
+        assert_eq!(blocks, [0, 2]);
+        assert_eq!(values(&some.features[1].1), values(&all.features[2].1));
+
+        let none = model
+            .forward(&golden.images, &Taps::None, &Pass::eval())
+            .unwrap();
+        assert!(none.features.is_empty());
+        assert_eq!(values(&none.logits), values(&all.logits));
+
+        let error = model
+            .forward(&golden.images, &Taps::List(vec![3]), &Pass::eval())
+            .unwrap_err();
+        assert!(error.to_string().contains("taps are 0 to 2"), "{error}");
+    }
+}
+
+#[test]
+fn images_of_another_shape_are_refused() {
+    let [golden, _] = golden_files();
+    let model = frozen(&golden.config, &golden.weights, &Device::Cpu).unwrap();
+    let refused = |shape: &[usize], dtype| {
+        let images = Tensor::zeros(shape, dtype, &Device::Cpu).unwrap();
+        let output = model.forward(&images, &Taps::None, &Pass::eval());
+        output.unwrap_err().to_string()
+    };
+    for shape in [
+        &[2, 3, 20, 12][..],
+        &[2, 1, 12, 20],
+        &[3, 12, 20],
+        &[0, 3, 12, 20],
+        &[],
+    ] {
+        let error = refused(shape, DType::F32);
+        let words = format!("images of shape {shape:?} given to a model for [batch, 3, 12, 20]");
+        assert!(error.contains(&words), "{error}");
+    }
+    refused(&[2, 3, 12, 20], DType::F64);
+}
+
+/// A test that a wrong model passes is none: without any one of its tensors the model must fail it.
+#[test]
+fn every_tensor_matters() {
+    for golden in golden_files() {
+        for (name, value) in &golden.weights {
+            let exempt = golden.config.zero_gradient(name).unwrap_or(0..0);
+            let rows = value.dim(0).unwrap();
+            let parts = [0..exempt.start, exempt.end..rows];
+            for part in parts.into_iter().filter(|part| !part.is_empty()) {
+                let error = compare_without(&golden, name, part.clone());
+                assert!(error.is_err(), "rows {part:?} of {name} do not matter");
+            }
+            if !exempt.is_empty() {
+                compare_without(&golden, name, exempt).unwrap();
+            }
+        }
+    }
+}
+
+/// Compares the model whose weight `name` has been zeroed in these rows of its first axis.
+fn compare_without(
+    golden: &Golden,
+    name: &str,
+    rows: std::ops::Range<usize>,
+) -> Result<(), String> {
+    let value = &golden.weights[name];
+    let mask: Vec<f32> = (0..value.dim(0).unwrap())
+        .map(|row| if rows.contains(&row) { 0.0 } else { 1.0 })
+        .collect();
+    let mut shape = vec![1; value.rank()];
+    shape[0] = mask.len();
+    let mask = Tensor::from_vec(mask, shape, &Device::Cpu).unwrap();
+
+    let mut weights = golden.weights.clone();
+    weights.insert(name.to_string(), value.broadcast_mul(&mask).unwrap());
+    let model = frozen(&golden.config, &weights, &Device::Cpu).unwrap();
+    golden.compare(&evaluate(&*model, &golden.images))
+}
+
+#[test]
+fn gradients_are_those_of_timm() {
+    for golden in golden_files() {
+        let (vars, model) = trainable(&golden.config, &golden.weights, DType::F32);
+        let images = Var::from_tensor(&golden.images).unwrap();
+        let scalar = golden.scalar(&evaluate(&*model, &images));
+        let error = relative_rms(&scalar, golden.get("scalar"));
+        assert!(error < 1e-4, "the scalar is off by {error:.1e}");
+        let gradients = scalar.backward().unwrap();
+
+        let expected = |name: &str| values(golden.get(&format!("gradient.{name}")));
+        let largest = golden
+            .weights
+            .keys()
+            .map(|name| rms(&expected(name)))
+            .fold(0.0, f64::max);
+        let mut pairs: Vec<(&str, &Var)> = vars
+            .iter()
+            .map(|(name, var)| (name.as_str(), var))
+            .collect();
+        pairs.push(("images", &images));
+        for (name, var) in pairs {
+            let found = gradients
+                .get(var)
+                .unwrap_or_else(|| panic!("{name} has no gradient"));
+            assert_eq!(found.dims(), var.dims());
+            let (found, expected) = (values(found), expected(name));
+            let exempt = golden.config.zero_gradient(name).unwrap_or(0..0);
+            for part in [0..exempt.start, exempt.end..found.len()] {
+                let error = relative(&found[part.clone()], &expected[part.clone()]);
+                assert!(
+                    part.is_empty() || error < 1e-4,
+                    "{name} {part:?}: off by {error:.1e}"
+                );
+            }
+            let noise = if exempt.is_empty() {
+                0.0
+            } else {
+                rms(&found[exempt])
+            };
+            assert!(
+                noise < 1e-5 * largest,
+                "{name} is exempt, but has a gradient of {noise:.1e}"
+            );
+        }
+    }
+}

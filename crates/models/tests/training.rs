@@ -1,0 +1,276 @@
+//! Models that learn: every gradient is there and right, and every random draw is seeded.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Tensor, Var};
+use common::{Golden, evaluate, golden_files, rms, trainable, values};
+use spectralkd_base::random::Stream;
+use spectralkd_models::{ModelConfig, Output, Taps, VisionModel, frozen};
+use spectralkd_nn::{Params, Pass};
+
+const CPU: Device = Device::Cpu;
+
+/// A freshly initialised model of a golden file's sizes.
+fn fresh(config: &ModelConfig, seed: u64) -> (BTreeMap<String, Var>, Box<dyn VisionModel>) {
+    let params = Params::new();
+    let vb = params.builder(&Stream::new(seed, "init"), DType::F32, &CPU);
+    let model = config.build(vb).unwrap();
+    (params.vars(), model)
+}
+
+/// The configuration with another drop path.
+fn with_drop_path(config: &ModelConfig, drop_path: f64) -> ModelConfig {
+    let mut config = config.clone();
+    match &mut config {
+        ModelConfig::Deit(config) => config.drop_path = drop_path,
+        ModelConfig::Cait(config) => config.drop_path = drop_path,
+    }
+    config
+}
+
+/// Mean square of the logits: the gradient of any logit matters to it.
+fn energy(output: &Output) -> Tensor {
+    output.logits.sqr().unwrap().mean_all().unwrap()
+}
+
+fn gradient(gradients: &GradStore, var: &Var) -> Option<Vec<f64>> {
+    gradients.get(var).map(values)
+}
+
+#[test]
+fn before_training_every_parameter_gets_a_gradient() {
+    for golden in golden_files() {
+        let (vars, model) = fresh(&golden.config, 7);
+        assert!(vars.keys().eq(golden.config.parameters().unwrap().keys()));
+        let gradients = energy(&evaluate(&*model, &golden.images))
+            .backward()
+            .unwrap();
+        for (name, var) in &vars {
+            let found =
+                gradient(&gradients, var).unwrap_or_else(|| panic!("{name} has no gradient"));
+            assert!(found.iter().all(|value| value.is_finite()), "{name}");
+            let exempt = golden.config.zero_gradient(name).unwrap_or(0..0);
+            for part in [&found[..exempt.start], &found[exempt.end..]] {
+                assert!(
+                    part.is_empty() || rms(part) > 0.0,
+                    "the gradient of {name} is zero"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frozen_model_gets_no_gradients_and_keeps_no_graph() {
+    for golden in golden_files() {
+        let (vars, _) = fresh(&golden.config, 7);
+        let weights = vars
+            .iter()
+            .map(|(name, var)| (name.clone(), var.as_tensor().clone()));
+        let model = frozen(&golden.config, &weights.collect(), &CPU).unwrap();
+        let output = evaluate(&*model, &golden.images);
+        assert!(
+            !output.logits.track_op() && output.features.iter().all(|(_, map)| !map.track_op())
+        );
+
+        let images = Var::from_tensor(&golden.images).unwrap();
+        let gradients = energy(&evaluate(&*model, &images)).backward().unwrap();
+        assert!(gradient(&gradients, &images).is_some_and(|values| rms(&values) > 0.0));
+        assert!(vars.values().all(|var| gradients.get(var).is_none()));
+    }
+}
+
+/// Central differences in f64 at three places of each parameter and of the images.
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    const STEP: f64 = 1e-5;
+    for golden in golden_files() {
+        let (mut vars, model) = trainable(&golden.config, &golden.weights, DType::F64);
+        let images = Var::from_tensor(&golden.images.to_dtype(DType::F64).unwrap()).unwrap();
+        let scalar = || golden.scalar(&evaluate(&*model, &images));
+        let value = || scalar().to_scalar::<f64>().unwrap();
+        let gradients = scalar().backward().unwrap();
+
+        vars.insert("images".into(), images.clone());
+        let places = Stream::new(1, "places");
+        for (name, var) in &vars {
+            let analytic = gradient(&gradients, var).unwrap();
+            let original = values(var);
+            let mut place = places.named(name);
+            for _ in 0..3 {
+                let at = place.below(original.len() as u64) as usize;
+                let shifted = |by: f64| {
+                    let mut moved = original.clone();
+                    moved[at] += by;
+                    var.set(&Tensor::from_vec(moved, var.shape(), &CPU).unwrap())
+                        .unwrap();
+                    value()
+                };
+                let numeric = (shifted(STEP) - shifted(-STEP)) / (2.0 * STEP);
+                let error = (numeric - analytic[at]).abs();
+                assert!(
+                    error < 1e-6 * (1.0 + numeric.abs()),
+                    "{name}[{at}]: {} against {numeric} by finite differences",
+                    analytic[at]
+                );
+            }
+            var.set(&Tensor::from_vec(original, var.shape(), &CPU).unwrap())
+                .unwrap();
+        }
+    }
+}
+
+/// Logits and taps, as values.
+fn everything(output: &Output) -> Vec<Vec<f64>> {
+    let maps = output.features.iter().map(|(_, map)| values(map));
+    maps.chain([values(&output.logits)]).collect()
+}
+
+#[test]
+fn evaluation_draws_nothing() {
+    for golden in golden_files() {
+        let config = with_drop_path(&golden.config, 0.9);
+        let model = frozen(&config, &golden.weights, &CPU).unwrap();
+        let first = evaluate(&*model, &golden.images);
+        assert_eq!(
+            everything(&first),
+            everything(&evaluate(&*model, &golden.images))
+        );
+        golden.compare(&first).unwrap();
+
+        // Without drop path, training is the same as evaluation.
+        let model = frozen(&golden.config, &golden.weights, &CPU).unwrap();
+        let stream = Stream::new(1, "drop path");
+        let trained = model.forward(&golden.images, &Taps::All, &Pass::train(&stream, &[0, 1]));
+        assert_eq!(everything(&trained.unwrap()), everything(&first));
+    }
+}
+
+/// 16 copies of one golden image, passed through in training with these sample numbers.
+fn dropped(golden: &Golden, drop_path: f64, seed: u64, samples: &[u32; 16]) -> Output {
+    let config = with_drop_path(&golden.config, drop_path);
+    let model = frozen(&config, &golden.weights, &CPU).unwrap();
+    let image = golden.images.narrow(0, 0, 1).unwrap();
+    let images = image.repeat((16, 1, 1, 1)).unwrap();
+    let stream = Stream::new(seed, "drop path");
+    model
+        .forward(&images, &Taps::All, &Pass::train(&stream, samples))
+        .unwrap()
+}
+
+/// How many different maps (or rows of logits) the samples of a tensor have.
+fn distinct(tensor: &Tensor) -> usize {
+    let mut rows: Vec<Vec<u64>> = (0..tensor.dim(0).unwrap())
+        .map(|row| {
+            values(&tensor.get(row).unwrap())
+                .iter()
+                .map(|value| value.to_bits())
+                .collect()
+        })
+        .collect();
+    rows.sort();
+    rows.dedup();
+    rows.len()
+}
+
+#[test]
+fn drop_path_is_seeded_by_step_and_sample() {
+    let samples: [u32; 16] = std::array::from_fn(|i| i as u32);
+    let mut reversed = samples;
+    reversed.reverse();
+    for golden in golden_files() {
+        let first = dropped(&golden, 0.5, 1, &samples);
+        assert_eq!(
+            everything(&first),
+            everything(&dropped(&golden, 0.5, 1, &samples))
+        );
+        assert_ne!(
+            everything(&first),
+            everything(&dropped(&golden, 0.5, 2, &samples))
+        );
+
+        // What is dropped goes with the sample, not with its place in the batch.
+        let backwards = dropped(&golden, 0.5, 1, &reversed);
+        for (row, sample) in reversed.iter().enumerate() {
+            let moved = values(&backwards.logits.get(row).unwrap());
+            assert_eq!(moved, values(&first.logits.get(*sample as usize).unwrap()));
+        }
+    }
+}
+
+/// timm's rates: DeiT's rise from 0 at the first block, CaiT's are the same in all patch blocks and
+/// 0 in class-attention blocks.
+#[test]
+fn drop_path_rates_are_those_of_timm() {
+    let samples: [u32; 16] = std::array::from_fn(|i| i as u32);
+    let [deit, cait] = golden_files();
+    let output = dropped(&deit, 0.5, 1, &samples);
+    let counts: Vec<usize> = output
+        .features
+        .iter()
+        .map(|(_, map)| distinct(map))
+        .collect();
+    assert_eq!(counts[0], 1);
+    assert!(counts[1] > 1 && counts[2] > counts[1], "{counts:?}");
+
+    let output = dropped(&cait, 0.5, 1, &samples);
+    assert!(distinct(&output.features[0].1) > 1);
+    // Nothing of the patch blocks is left at this rate, so any difference would come from later.
+    let output = dropped(&cait, 1.0 - 1e-12, 1, &samples);
+    assert_eq!(distinct(&output.features[2].1), 1);
+    assert_eq!(distinct(&output.logits), 1);
+    let untouched = dropped(&cait, 0.0, 1, &samples);
+    assert_ne!(values(&output.logits), values(&untouched.logits));
+}
+
+#[test]
+fn first_values_are_those_of_timm_and_seeded() {
+    for golden in golden_files() {
+        let [first, again, other] = [7, 7, 8].map(|seed| fresh(&golden.config, seed).0);
+        let deit = golden.config.family() == "deit";
+        for (name, var) in &first {
+            let found = values(var);
+            assert_eq!(found, values(&again[name]), "{name}");
+
+            let mean = found.iter().sum::<f64>() / found.len() as f64;
+            let constant = if name.contains("norm") && name.ends_with("weight") {
+                Some(1.0)
+            } else if name.contains(".gamma_") {
+                Some(0.1)
+            } else if name.ends_with("bias") && name != "patch_embed.proj.bias" {
+                Some(0.0)
+            } else {
+                None
+            };
+            if let Some(constant) = constant {
+                assert!(
+                    found.iter().all(|value| (value - constant).abs() < 1e-8),
+                    "{name}"
+                );
+                continue;
+            }
+            assert_ne!(found, values(&other[name]), "{name}");
+            // PyTorch's convolution: uniform up to 1/sqrt(fan in), here 3 channels of 4 x 4 pixels.
+            let bound = 1.0 / 48f64.sqrt();
+            let sd = match name.as_str() {
+                "patch_embed.proj.weight" | "patch_embed.proj.bias" => bound / 3f64.sqrt(),
+                "cls_token" if deit => 1e-6,
+                _ => 0.02,
+            };
+            if name.starts_with("patch_embed") {
+                assert!(found.iter().all(|value| value.abs() <= bound), "{name}");
+            }
+            // Four standard errors of a normal sample's mean and standard deviation.
+            let error = 4.0 / (found.len() as f64).sqrt();
+            assert!(mean.abs() < error * sd, "{name}: mean {mean}");
+            let spread = rms(&found.iter().map(|value| value - mean).collect::<Vec<_>>());
+            assert!(
+                (spread / sd - 1.0).abs() < error,
+                "{name}: standard deviation {spread}"
+            );
+        }
+    }
+}
