@@ -1,2 +1,42 @@
-//! The command line of SpectralKD.
-fn main() {}
+//! The command line of SpectralKD: parse, call, print.
+//!
+//! Everything that does work lives in `spectralkd-experiment` and the crates below it; this is
+//! the only place that prints, and the only one (with the benches) that chooses an allocator.
+
+mod cli;
+mod failure;
+mod listing;
+mod provenance;
+mod reproduce;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+// Freed tensors go back to the next tensor instead of to the system, which would have to
+// clear their pages again: about a third of a training step with glibc's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    failure::install();
+    let filter = if cli.verbose { tracing::Level::INFO } else { tracing::Level::WARN };
+    tracing_subscriber::fmt()
+        .with_max_level(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
+    let result = match cli.command {
+        cli::Command::Reproduce(arguments) => reproduce::reproduce(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{:?}", failure::report(error));
+            ExitCode::FAILURE
+        }
+    }
+}

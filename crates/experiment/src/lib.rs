@@ -1,1 +1,53 @@
-//! Typed TOML to plan, runs and verdicts.
+//! From a TOML file to runs, verdicts and a report: everything behind `cargo xtask reproduce`,
+//! for others to embed.
+//!
+//! - [`config`]: the file, its profiles and overrides, checked;
+//! - [`plan`]: what it will cost; [`data`]: the images; [`teacher`] and [`cache`]: the frozen
+//!   teacher and its outputs; [`analysis`]: spectra of models on a fixed batch;
+//! - [`task`]: one classifier in training, as the trainer sees it; [`floor`]: the linear one;
+//! - [`students`]: all runs, side by side; [`scoring`]: accuracy;
+//! - [`results`]: the table and its verdicts; [`report`]: figures and the page;
+//! - [`folder`], [`manifest`], [`export`]: what stays on the disk;
+//! - [`reproduce`](mod@reproduce): all of the above in order.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use spectralkd_base::progress::Silent;
+//! use spectralkd_experiment::config;
+//! use spectralkd_experiment::reproduce::{Options, reproduce};
+//!
+//! let experiment = config::load(Path::new("experiments/headline.toml"), Some("smoke"), &[])?;
+//! let options = Options {
+//!     out: "runs/headline/smoke".into(),
+//!     runs: "runs".into(),
+//!     data: None,
+//!     threads: 2,
+//!     jobs: None,
+//!     fresh: false,
+//!     train_teacher: false,
+//!     provenance: Default::default(),
+//! };
+//! let summary = reproduce(&experiment, &options, &Silent, &AtomicBool::new(false))?;
+//! assert_eq!(summary.table.rows.len(), experiment.variants.len());
+//! # Ok::<(), spectralkd_experiment::error::Error>(())
+//! ```
+
+pub mod analysis;
+pub mod cache;
+pub mod config;
+pub mod data;
+pub mod error;
+pub mod export;
+pub mod floor;
+pub mod folder;
+pub mod manifest;
+pub mod plan;
+pub mod report;
+pub mod reproduce;
+pub mod results;
+pub mod scoring;
+pub mod students;
+pub mod task;
+pub mod teacher;

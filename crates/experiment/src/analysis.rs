@@ -1,0 +1,96 @@
+//! Spectra of models on one fixed batch of test images that covers all classes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::Tensor;
+use spectralkd_base::files::write_atomic;
+use spectralkd_evaluation::spectra::{ModelSpectra, PairDistances};
+use spectralkd_models::{Taps, VisionModel};
+use spectralkd_nn::Pass;
+use spectralkd_spectral::adaptive_avg_pool_channels;
+
+use crate::data::Images;
+use crate::error::Result;
+
+/// The fixed batch, and the teacher's features on it.
+#[derive(Debug)]
+pub struct Analysis {
+    images: Tensor,
+    /// (student block, teacher block).
+    pairs: Vec<(usize, usize)>,
+    /// The teacher's features by block, pooled to the student's channels.
+    teacher: Vec<(usize, Tensor)>,
+}
+
+impl Analysis {
+    /// Takes the first `per_class` test images of each class and the teacher's features on them,
+    /// pooled to `channels`.
+    ///
+    /// # Errors
+    /// There are fewer images of a class, or the teacher's forward pass failed.
+    pub fn new(
+        teacher: &dyn VisionModel,
+        images: &Images,
+        per_class: usize,
+        pairs: &[(usize, usize)],
+        channels: usize,
+    ) -> Result<Self> {
+        let indices = images.test.class_balanced(per_class)?;
+        let batch = images.test_loader()?.fixed(&indices, false)?;
+        let blocks = pairs.iter().map(|(_, t)| *t).collect();
+        let output = teacher.forward(&batch.images, &Taps::List(blocks), &Pass::eval())?;
+        let mut pooled = Vec::with_capacity(output.features.len());
+        for (block, map) in &output.features {
+            pooled.push((*block, adaptive_avg_pool_channels(map, channels)?));
+        }
+        Ok(Self {
+            images: batch.images,
+            pairs: pairs.to_vec(),
+            teacher: pooled,
+        })
+    }
+
+    /// How far a student's layers are from the teacher's: for every pair the spectral loss by
+    /// [`distance_key`], and the distance of the mean channel spectra by [`spectrum_key`].
+    ///
+    /// # Errors
+    /// The student's forward pass failed, or its features are not finite.
+    pub fn distances(&self, student: &dyn VisionModel) -> Result<BTreeMap<String, f64>> {
+        let blocks = self.pairs.iter().map(|(s, _)| *s).collect();
+        let output = student.forward(&self.images, &Taps::List(blocks), &Pass::eval())?;
+        let mut distances = PairDistances::new(&self.pairs)?;
+        distances.push(&output.features, &self.teacher)?;
+        let mut metrics = BTreeMap::new();
+        for d in distances.distances()? {
+            let (s, t) = (d.student_layer, d.teacher_layer);
+            metrics.insert(distance_key(s, t), d.spectral_loss);
+            metrics.insert(spectrum_key(s, t), d.spectrum_distance);
+        }
+        Ok(metrics)
+    }
+
+    /// Writes `spectra.csv` and `intensity.csv` of all blocks of a model into a folder.
+    ///
+    /// # Errors
+    /// The forward pass failed, features are not finite, or a file cannot be written.
+    pub fn write_spectra(&self, model: &dyn VisionModel, folder: &Path) -> Result<()> {
+        let output = model.forward(&self.images, &Taps::All, &Pass::eval())?;
+        let mut spectra = ModelSpectra::new();
+        spectra.push(&output.features)?;
+        write_atomic(&folder.join("spectra.csv"), spectra.spectra_csv().as_bytes())?;
+        write_atomic(&folder.join("intensity.csv"), spectra.intensity_csv().as_bytes())?;
+        Ok(())
+    }
+}
+
+/// The name under which a pair's spectral loss stands among the metrics of an epoch.
+pub fn distance_key(student: usize, teacher: usize) -> String {
+    format!("distance.{student}-{teacher}")
+}
+
+/// The name under which the distance of a pair's mean channel spectra (dB) stands among the
+/// metrics of an epoch.
+pub fn spectrum_key(student: usize, teacher: usize) -> String {
+    format!("spectrum.{student}-{teacher}")
+}

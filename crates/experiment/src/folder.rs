@@ -1,0 +1,200 @@
+//! The run folder: where a profile's results live, and how nothing in it is lost.
+//!
+//! ```text
+//! runs/<experiment>/<profile>/
+//!   config.toml                 the resolved configuration
+//!   manifest.json               revision, checksums, machine, every call of the command
+//!   results.csv  table.csv      one row per run; one row per variant
+//!   report.html  figures/       rewritten by every call
+//!   teacher/                    spectra of the teacher
+//!   <variant>/seed-<n>/         events, checkpoints, weights, spectra, result.json
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use spectralkd_base::files::write_atomic;
+
+use crate::config::Experiment;
+use crate::error::{Error, Result};
+
+/// An open run folder, held by this process alone until it is dropped.
+#[derive(Debug)]
+pub struct RunFolder {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Opens (or makes) the folder of an experiment and writes its resolved configuration.
+    ///
+    /// With `fresh`, a folder that is there is moved aside first, to
+    /// `<profile>.1`, `<profile>.2`, …
+    ///
+    /// # Errors
+    /// The folder holds runs of another configuration (the seeds may differ),
+    /// another process works in it, or it cannot be written.
+    pub fn open(root: &Path, experiment: &Experiment, fresh: bool) -> Result<Self> {
+        if fresh && root.exists() {
+            move_aside(root)?;
+        }
+        fs::create_dir_all(root).map_err(Error::write(root))?;
+        let lock = lock(root)?;
+        let folder = Self {
+            root: root.to_owned(),
+            _lock: lock,
+        };
+        let path = folder.config();
+        let ours = resolved(experiment)?;
+        if path.exists() {
+            let theirs = fs::read_to_string(&path).map_err(|source| Error::Read {
+                path: path.clone(),
+                source,
+            })?;
+            if let Some(line) = first_difference(&theirs, &ours) {
+                let message = format!(
+                    "this folder holds runs of another configuration (first difference: {line}); choose another folder with --out"
+                );
+                return Err(Error::RunFolder { path, message });
+            }
+        }
+        write_atomic(&path, ours.as_bytes())?;
+        Ok(folder)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `config.toml`.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    /// `manifest.json`.
+    pub fn manifest(&self) -> PathBuf {
+        self.root.join("manifest.json")
+    }
+
+    /// `report.html`.
+    pub fn report(&self) -> PathBuf {
+        self.root.join("report.html")
+    }
+
+    /// The folder of one run; made if it is not there.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn run(&self, variant: &str, seed: u64) -> Result<PathBuf> {
+        let path = self.root.join(variant).join(format!("seed-{seed}"));
+        fs::create_dir_all(&path).map_err(Error::write(&path))?;
+        Ok(path)
+    }
+
+    /// A subfolder; made if it is not there.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn sub(&self, name: &str) -> Result<PathBuf> {
+        let path = self.root.join(name);
+        fs::create_dir_all(&path).map_err(Error::write(&path))?;
+        Ok(path)
+    }
+}
+
+/// The resolved configuration as TOML.
+///
+/// # Errors
+/// A value that TOML cannot hold (a seed above 2^63).
+pub fn resolved(experiment: &Experiment) -> Result<String> {
+    toml::to_string(experiment)
+        .map_err(|e| Error::Missing(format!("the configuration cannot be written as TOML: {e}")))
+}
+
+/// Renames a folder to the first free `<name>.<n>` beside it.
+fn move_aside(root: &Path) -> Result<()> {
+    // Refuse to move a folder in which another process works.
+    drop(lock(root)?);
+    let name = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let free = (1u64..)
+        .map(|n| root.with_file_name(format!("{name}.{n}")))
+        .find(|path| !path.exists());
+    match free {
+        Some(aside) => fs::rename(root, aside).map_err(Error::write(root)),
+        None => Ok(()),
+    }
+}
+
+/// Takes the folder's lock, which the system releases when the process ends, however it ends.
+fn lock(root: &Path) -> Result<File> {
+    let path = root.join(".lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(Error::write(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Missing(format!(
+            "another process is working in {}: wait for it, or choose another folder with --out",
+            root.display()
+        ))),
+        Err(TryLockError::Error(source)) => Err(Error::Write { path, source }),
+    }
+}
+
+/// The first line in which two configurations differ, seeds apart.
+fn first_difference(theirs: &str, ours: &str) -> Option<String> {
+    let lines = |text: &str| -> Vec<String> {
+        text.lines()
+            .filter(|l| !l.starts_with("seeds ="))
+            .map(str::to_owned)
+            .collect()
+    };
+    let (a, b) = (lines(theirs), lines(ours));
+    let at = (0..a.len().max(b.len())).find(|&i| a.get(i) != b.get(i))?;
+    let show = |side: &[String]| side.get(at).map_or_else(|| "nothing".to_owned(), |l| format!("`{l}`"));
+    Some(format!("{} there, {} here", show(&a), show(&b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_may_differ_and_nothing_else() {
+        let a = "title = \"x\"\nseeds = [0]\nlr = 1.0\n";
+        let b = "title = \"x\"\nseeds = [0, 1]\nlr = 1.0\n";
+        let c = "title = \"x\"\nseeds = [0]\nlr = 2.0\n";
+        assert_eq!(first_difference(a, b), None);
+        assert_eq!(first_difference(a, c).as_deref(), Some("`lr = 1.0` there, `lr = 2.0` here"));
+    }
+
+    #[test]
+    fn moving_aside_keeps_every_earlier_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("quick");
+        for n in 1..=2 {
+            fs::create_dir_all(&root).unwrap();
+            fs::write(root.join("mark"), n.to_string()).unwrap();
+            move_aside(&root).unwrap();
+        }
+        assert!(!root.exists());
+        for n in 1..=2 {
+            let mark = dir.path().join(format!("quick.{n}")).join("mark");
+            assert_eq!(fs::read_to_string(mark).unwrap(), n.to_string());
+        }
+    }
+
+    #[test]
+    fn a_held_folder_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = lock(dir.path()).unwrap();
+        let error = lock(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("another process"), "{error}");
+        drop(held);
+        assert!(lock(dir.path()).is_ok());
+    }
+}

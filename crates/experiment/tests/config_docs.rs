@@ -1,0 +1,53 @@
+//! docs/CONFIG.md names exactly the keys that the types read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::DeserializeOwned;
+use spectralkd_experiment::config::raw;
+use spectralkd_models::{CaitConfig, DeitConfig};
+
+/// The keys that a type knows, from what it says to one that it does not know.
+fn keys<T: DeserializeOwned>() -> BTreeSet<String> {
+    let Err(error) = toml::from_str::<T>("no_type_has_this_key = 1") else {
+        panic!("an unknown key was taken");
+    };
+    let message = error.message();
+    assert!(message.starts_with("unknown field"), "{message}");
+    let quoted = message.split('`').skip(3).step_by(2);
+    quoted.map(str::to_owned).collect()
+}
+
+/// The first column of every table of the page, by the heading above it.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CONFIG.md");
+    let mut tables: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut heading = String::new();
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        if line.starts_with('#') {
+            heading = line.trim_start_matches('#').trim().replace('`', "");
+        } else if let Some(key) = line.strip_prefix("| `").and_then(|l| l.split('`').next()) {
+            let new = tables.entry(heading.clone()).or_default().insert(key.to_owned());
+            assert!(new, "{key} stands twice under {heading}");
+        }
+    }
+    tables
+}
+
+#[test]
+fn the_page_and_the_types_agree() {
+    let types = BTreeMap::from([
+        ("Top level".to_owned(), keys::<raw::RawExperiment>()),
+        ("[data]".to_owned(), keys::<raw::RawData>()),
+        ("family = \"deit\"".to_owned(), keys::<DeitConfig>()),
+        ("family = \"cait\"".to_owned(), keys::<CaitConfig>()),
+        ("[teacher]".to_owned(), keys::<raw::RawTeacher>()),
+        ("[train]".to_owned(), keys::<raw::RawTrain>()),
+        ("[distillation]".to_owned(), keys::<raw::RawDistillation>()),
+        ("[[variants]]".to_owned(), keys::<raw::RawVariant>()),
+        ("[comparison]".to_owned(), keys::<raw::RawComparison>()),
+        ("[floor]".to_owned(), keys::<raw::RawFloor>()),
+        ("[spectra]".to_owned(), keys::<raw::RawSpectra>()),
+        ("[export]".to_owned(), keys::<raw::RawExport>()),
+    ]);
+    assert_eq!(documented(), types);
+}

@@ -1,0 +1,108 @@
+//! `reproduce`: read the experiment, show the plan, run it, show the table.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::available_parallelism;
+
+use spectralkd_experiment::config::{self, Experiment, Source};
+use spectralkd_experiment::error::{Error, Result};
+use spectralkd_experiment::reproduce::{Options, Status, Summary, plan, reproduce as run};
+
+use crate::cli::Reproduce;
+use crate::terminal::Terminal;
+use crate::{listing, provenance};
+
+static INTERRUPT: AtomicBool = AtomicBool::new(false);
+
+/// Does what the arguments ask for.
+///
+/// # Errors
+/// Whatever ends the experiment.
+pub fn reproduce(arguments: &Reproduce) -> Result<()> {
+    let root = provenance::workspace();
+    let experiments = root.join("experiments");
+    if arguments.list {
+        return listing::list(&experiments);
+    }
+    let path = config::find(&experiments, &arguments.experiment)?;
+    let source = Source::read(&path)?;
+    let mut sets = arguments.set.clone();
+    if !arguments.seeds.is_empty() {
+        let seeds: Vec<String> = arguments.seeds.iter().map(u64::to_string).collect();
+        sets.push(format!("seeds=[{}]", seeds.join(",")));
+    }
+    let experiment = config::resolve(&source, arguments.profile.as_deref(), &sets)?;
+
+    let threads = threads(arguments)?;
+    let runs = root.join("runs");
+    let options = Options {
+        out: arguments.out.clone().unwrap_or_else(|| runs.join(&experiment.name).join(&experiment.profile)),
+        runs,
+        data: arguments.data.clone(),
+        threads,
+        jobs: arguments.jobs,
+        fresh: arguments.fresh,
+        train_teacher: arguments.train_teacher,
+        provenance: provenance::provenance(),
+    };
+    show_plan(&experiment, &options, arguments.dry_run)?;
+    if arguments.dry_run {
+        return Ok(());
+    }
+    // A second Ctrl-C ends the process at once; the checkpoints are safe either way.
+    let handler = || {
+        if INTERRUPT.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    ctrlc::set_handler(handler)
+        .map_err(|e| Error::Missing(format!("cannot listen for Ctrl-C: {e}")))?;
+    let summary = run(&experiment, &options, &Terminal::new(), &INTERRUPT)?;
+    show_summary(&summary);
+    Ok(())
+}
+
+/// The number of worker threads, made the default of the whole process.
+fn threads(arguments: &Reproduce) -> Result<usize> {
+    let threads = arguments.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+    if threads == 0 || arguments.jobs == Some(0) {
+        return Err(Error::Missing("--threads and --jobs must be at least 1".into()));
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|e| Error::Missing(format!("cannot start {threads} worker threads: {e}")))?;
+    Ok(threads)
+}
+
+fn show_plan(experiment: &Experiment, options: &Options, dry_run: bool) -> Result<()> {
+    println!("{} ({})", experiment.title, experiment.profile);
+    for (key, value) in plan(experiment, options, dry_run)? {
+        println!("  {key:<10} {value}");
+    }
+    println!("  {:<10} {}", "folder", options.out.display());
+    println!();
+    Ok(())
+}
+
+fn show_summary(summary: &Summary) {
+    println!();
+    if let Some(objection) = &summary.table.objection {
+        println!("{objection}\n");
+    }
+    println!("{}", summary.table.text());
+    for sentence in &summary.sentences {
+        println!("{sentence}");
+    }
+    println!();
+    match &summary.status {
+        Status::Done => println!("Done."),
+        Status::AlreadyDone => println!("This was done before; --fresh starts anew."),
+        Status::Interrupted { missing } => {
+            println!("Stopped with {missing} runs to do; the same command goes on.");
+        }
+    }
+    if let Some(weights) = &summary.exported {
+        println!("Weights: {}", weights.display());
+    }
+    println!("Report:  {}", summary.report.display());
+}
