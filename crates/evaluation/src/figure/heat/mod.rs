@@ -1,0 +1,294 @@
+//! Heat maps: a value for every pair of layers.
+
+mod cividis;
+
+use cividis::cividis;
+
+use super::axis::Axis;
+use super::plot::{TICK_SIZE, Title};
+use super::svg::{Anchor, Svg, Value};
+use super::{Figure, Head, WIDTH, head_methods, rect, text};
+use crate::csv::{Field, Writer};
+use crate::error::{FigureProblem, Result};
+use crate::format::significant;
+
+/// A grid of cells coloured by value, with the values written in where they
+/// fit, a scale above it, and cells marked as chosen.
+///
+/// The colours are cividis (Nuñez, Anderton, Renslow, 2018): its lightness
+/// rises evenly, so that it reads the same in grey and for the colour-blind.
+#[derive(Clone, Debug)]
+pub struct HeatMap {
+    head: Head,
+    rows: (String, Vec<String>),
+    columns: (String, Vec<String>),
+    value: Axis,
+    values: Vec<Vec<Option<f64>>>,
+    marked: Vec<(usize, usize)>,
+}
+
+/// Height of the scale with its labels.
+const SCALE: f64 = 42.0;
+
+impl HeatMap {
+    /// A heat map without values yet; `id` as in [`Figure::id`].
+    pub fn new(id: impl Into<String>, title: impl Into<String>) -> Self {
+        Self {
+            head: Head::new(id, title),
+            rows: (String::new(), Vec::new()),
+            columns: (String::new(), Vec::new()),
+            value: Axis::new("value"),
+            values: Vec::new(),
+            marked: Vec::new(),
+        }
+    }
+
+    head_methods!();
+
+    /// Names the vertical axis and its rows, from the top.
+    pub fn rows(mut self, axis: impl Into<String>, names: Vec<String>) -> Self {
+        self.rows = (axis.into(), names);
+        self
+    }
+
+    /// Names the horizontal axis and its columns.
+    pub fn columns(mut self, axis: impl Into<String>, names: Vec<String>) -> Self {
+        self.columns = (axis.into(), names);
+        self
+    }
+
+    /// Sets the values, `values[row][column]`, none where there is nothing,
+    /// and their axis, which may be logarithmic.
+    pub fn values(mut self, axis: Axis, values: Vec<Vec<Option<f64>>>) -> Self {
+        self.value = axis;
+        self.values = values;
+        self
+    }
+
+    /// Marks cells (row, column) with a frame, such as the chosen pairs.
+    pub fn mark(mut self, cells: Vec<(usize, usize)>) -> Self {
+        self.marked = cells;
+        self
+    }
+
+    /// Draws the map.
+    ///
+    /// # Errors
+    /// [`Error::Figure`](crate::Error::Figure) with the row and the value that
+    /// cannot be drawn, or the dimension that does not fit.
+    pub fn draw(self) -> Result<Figure> {
+        self.check()?;
+        let head = &self.head;
+        let all = self.values.iter().flatten().flatten().copied();
+        let ends = self.value.limits(head, all, true)?;
+        let shade = self.value.scale(ends, (0.0, 1.0));
+
+        let (count_down, count_across) = (self.rows.1.len(), self.columns.1.len());
+        let names = self.rows.1.iter().map(|r| text::width(r, TICK_SIZE));
+        let left = (names.fold(0.0, f64::max) + 12.0).clamp(30.0, WIDTH / 3.0);
+        let width = (WIDTH - left - 10.0) / count_across as f64;
+        let height = width.clamp(14.0, 30.0);
+        let value_title = Title::new(&self.value.title());
+        let (row_title, column_title) = (Title::new(&self.rows.0), Title::new(&self.columns.0));
+        let bar = value_title.height() + 2.0;
+        let top = bar + SCALE + row_title.height() + 6.0;
+        let bottom = top + height * count_down as f64;
+
+        let mut svg = Svg::new();
+        value_title.at_left(&mut svg, 0.0);
+        self.scale_bar(&mut svg, ends, left, bar);
+        row_title.at_left(&mut svg, bar + SCALE);
+        for (r, row) in self.values.iter().enumerate() {
+            for (c, value) in row.iter().enumerate() {
+                let corner = (left + c as f64 * width, top + r as f64 * height);
+                cell(&mut svg, corner, (width, height), *value, &shade);
+            }
+        }
+        for &(r, c) in &self.marked {
+            let corner = (left + c as f64 * width + 2.0, top + r as f64 * height + 2.0);
+            for class in ["path-edge", "path"] {
+                rect(&mut svg, class, corner, (width - 4.0, height - 4.0));
+            }
+        }
+        let every = (18.0 / height).ceil() as usize;
+        for (r, name) in self.rows.1.iter().enumerate().step_by(every) {
+            let y = top + (r as f64 + 0.5) * height + 5.0;
+            let name = text::fit(name, TICK_SIZE, left - 10.0);
+            svg.label(left - 7.0, y, "quiet ytick", Anchor::End, &name);
+        }
+        let names = self.columns.1.iter().map(|c| text::width(c, TICK_SIZE));
+        let widest = names.fold(0.0, f64::max).min(WIDTH / 4.0);
+        let every = ((widest + 8.0) / width).ceil().max(1.0) as usize;
+        for (c, name) in self.columns.1.iter().enumerate().step_by(every) {
+            let x = left + (c as f64 + 0.5) * width;
+            let name = text::fit(name, TICK_SIZE, width * every as f64);
+            svg.label(x, bottom + 18.0, "quiet xtick", Anchor::Middle, &name);
+        }
+        let below = bottom + 24.0;
+        column_title.centred(&mut svg, left + (WIDTH - left - 10.0) / 2.0, below);
+        let (description, csv) = (self.description(), self.csv());
+        let height = below + column_title.height() + 6.0;
+        self.head.finish(svg, height, description, csv)
+    }
+
+    fn check(&self) -> Result<()> {
+        let head = &self.head;
+        head.check()?;
+        if self.rows.1.is_empty() || self.columns.1.is_empty() {
+            return head.fail(FigureProblem::Nothing("cells"));
+        }
+        head.distinct(self.rows.1.iter().map(String::as_str))?;
+        head.distinct(self.columns.1.iter().map(String::as_str))?;
+        let length = |name: &str, got: usize, want: usize| {
+            if got == want {
+                return Ok(());
+            }
+            head.fail(FigureProblem::Length {
+                name: name.to_owned(),
+                got,
+                want,
+            })
+        };
+        length("the rows of values", self.values.len(), self.rows.1.len())?;
+        for (name, row) in self.rows.1.iter().zip(&self.values) {
+            length(name, row.len(), self.columns.1.len())?;
+            head.finite(name, row.iter().flatten().copied())?;
+        }
+        if self.values.iter().flatten().all(Option::is_none) {
+            return head.fail(FigureProblem::Empty("the grid".into()));
+        }
+        for &(r, c) in &self.marked {
+            if r >= self.rows.1.len() || c >= self.columns.1.len() {
+                return head.fail(FigureProblem::Length {
+                    name: format!("the marked cell ({r}, {c})"),
+                    got: r.max(c) + 1,
+                    want: self.rows.1.len().min(self.columns.1.len()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The colours of the values.
+    fn scale_bar(&self, svg: &mut Svg, ends: (f64, f64), left: f64, top: f64) {
+        const STEPS: usize = 48;
+        let (right, height) = (WIDTH - 10.0, 12.0);
+        let step = (right - left) / STEPS as f64;
+        for i in 0..STEPS {
+            let colour = cividis(i as f64 / (STEPS - 1) as f64);
+            let x = left + i as f64 * step;
+            // A little overlap hides the seams.
+            filled(
+                svg,
+                (x, top),
+                (step + if i + 1 < STEPS { 0.6 } else { 0.0 }, height),
+                colour,
+            );
+        }
+        let scale = self.value.scale(ends, (left, right));
+        for tick in super::plot::x_ticks(&self.value, ends, right - left) {
+            let x = scale.at(tick.value);
+            svg.line("axis", (x, top + height), (x, top + height + 4.0));
+            let half = text::width(&tick.label, TICK_SIZE) / 2.0;
+            let x = x.min(WIDTH - half - 1.0);
+            svg.label(x, top + height + 17.0, "quiet", Anchor::Middle, &tick.label);
+        }
+    }
+
+    fn csv(&self) -> String {
+        let name = |text: &str, fallback: &str| {
+            let column = Axis::new(text).column();
+            if column.is_empty() {
+                fallback.to_owned()
+            } else {
+                column
+            }
+        };
+        let (row, column) = (name(&self.rows.0, "row"), name(&self.columns.0, "column"));
+        let value = name(&self.value.column(), "value");
+        let mut columns = vec![row.as_str(), column.as_str(), value.as_str()];
+        if !self.marked.is_empty() {
+            columns.push("marked");
+        }
+        let mut out = Writer::new(&columns);
+        for (r, values) in self.values.iter().enumerate() {
+            for (c, value) in values.iter().enumerate() {
+                let mut fields = vec![
+                    Field::text(&self.rows.1[r]),
+                    Field::text(&self.columns.1[c]),
+                    Field::optional(*value),
+                ];
+                if !self.marked.is_empty() {
+                    fields.push(Field::whole(u64::from(self.marked.contains(&(r, c)))));
+                }
+                out.row(fields);
+            }
+        }
+        out.finish()
+    }
+
+    fn description(&self) -> String {
+        let cells = self.values.iter().enumerate().flat_map(|(r, row)| {
+            let named = row.iter().enumerate();
+            named.filter_map(move |(c, v)| v.map(|v| (v, r, c)))
+        });
+        let say = |found: Option<(f64, usize, usize)>| {
+            found.map_or(String::new(), |(v, r, c)| {
+                let (row, column) = (&self.rows.1[r], &self.columns.1[c]);
+                format!("{} at {row}, {column}", significant(v, 4))
+            })
+        };
+        format!(
+            "Heat map of {}: {} rows ({}) by {} columns ({}). Smallest {}, largest {}.",
+            self.value.title(),
+            self.rows.1.len(),
+            self.rows.0,
+            self.columns.1.len(),
+            self.columns.0,
+            say(cells.clone().min_by(|a, b| a.0.total_cmp(&b.0))),
+            say(cells.max_by(|a, b| a.0.total_cmp(&b.0))),
+        )
+    }
+}
+
+fn cell(
+    svg: &mut Svg,
+    corner: (f64, f64),
+    size: (f64, f64),
+    value: Option<f64>,
+    shade: &super::axis::Scale,
+) {
+    let gap = if size.0 > 12.0 { 0.6 } else { 0.0 };
+    let inner = (size.0 - gap, size.1 - gap);
+    let Some(value) = value else {
+        return rect(svg, "missing", corner, inner);
+    };
+    let colour = cividis(shade.at(value));
+    filled(svg, corner, inner, colour);
+    let label = significant(value, 2);
+    if text::width(&label, 12.0) + 4.0 <= size.0 && size.1 >= 18.0 {
+        let [r, g, b] = colour.map(f64::from);
+        let dark = 0.299 * r + 0.587 * g + 0.114 * b < 128.0;
+        let class = if dark {
+            "cell on-dark"
+        } else {
+            "cell on-light"
+        };
+        let (x, y) = (corner.0 + size.0 / 2.0, corner.1 + size.1 / 2.0 + 4.5);
+        svg.label(x, y, class, Anchor::Middle, &label);
+    }
+}
+
+fn filled(svg: &mut Svg, corner: (f64, f64), size: (f64, f64), [r, g, b]: [u8; 3]) {
+    let fill = format!("#{r:02x}{g:02x}{b:02x}");
+    svg.leaf(
+        "rect",
+        &[
+            ("x", corner.0.into()),
+            ("y", corner.1.into()),
+            ("width", size.0.into()),
+            ("height", size.1.into()),
+            ("fill", Value::Text(&fill)),
+        ],
+    );
+}

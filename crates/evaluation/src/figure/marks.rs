@@ -1,0 +1,85 @@
+//! What stands for data: lines, bands, markers, bars.
+
+use super::plot::Plot;
+use super::series::Series;
+use super::svg::{Svg, Value};
+use super::{hatch, palette};
+
+/// The band around a series, drawn below all lines.
+pub(crate) fn band(svg: &mut Svg, plot: &Plot, series: &Series, style: usize) {
+    let Some(band) = &series.band else { return };
+    let xs = || series.points.iter().map(|p| p.0);
+    let upper = xs().zip(band).map(|(x, b)| plot.at((x, b.1)));
+    let lower = xs().zip(band).map(|(x, b)| plot.at((x, b.0)));
+    let lower: Vec<_> = lower.collect();
+    let outline: Vec<_> = upper.chain(lower.into_iter().rev()).collect();
+    let points = svg.points(&outline);
+    let class = format!("band f{style}");
+    svg.leaf(
+        "polygon",
+        &[
+            ("class", Value::Text(&class)),
+            ("points", Value::Text(&points)),
+        ],
+    );
+}
+
+/// The line through a series.
+pub(crate) fn line(svg: &mut Svg, plot: &Plot, series: &Series, style: usize, fine: bool) {
+    if !series.connected || series.points.len() < 2 {
+        return;
+    }
+    let places: Vec<_> = series.points.iter().map(|&p| plot.at(p)).collect();
+    let points = svg.points(&places);
+    let class = format!("line c{style}{}", if fine { " fine" } else { "" });
+    let dash = palette::dash(style);
+    let mut attributes = vec![
+        ("class", Value::Text(&class)),
+        ("points", Value::Text(&points)),
+    ];
+    if !dash.is_empty() {
+        attributes.push(("stroke-dasharray", dash.into()));
+    }
+    svg.leaf("polyline", &attributes);
+}
+
+/// Markers on a series: on every point of a short or scattered one, on about
+/// eight points of a long one, at other places for every style.
+pub(crate) fn markers(svg: &mut Svg, plot: &Plot, series: &Series, style: usize) {
+    let count = series.points.len();
+    let (every, first) = if !series.connected || count <= 20 {
+        (1, 0)
+    } else {
+        let every = count.div_ceil(8);
+        (every, (style * every / palette::STYLES).min(count - 1))
+    };
+    for &point in series.points.iter().skip(first).step_by(every) {
+        let (x, y) = plot.at(point);
+        palette::marker(svg, style, x, y);
+    }
+}
+
+/// A bar between two heights of the page.
+pub(crate) fn bar(svg: &mut Svg, figure: &str, style: usize, x: (f64, f64), y: (f64, f64)) {
+    let class = format!("bar c{style}");
+    let fill = format!("url(#{})", hatch::id(figure, style));
+    let (top, bottom) = (y.0.min(y.1), y.0.max(y.1));
+    svg.leaf(
+        "rect",
+        &[
+            ("class", Value::Text(&class)),
+            ("x", x.0.into()),
+            ("y", top.into()),
+            ("width", (x.1 - x.0).into()),
+            ("height", (bottom - top).into()),
+            ("fill", Value::Text(&fill)),
+        ],
+    );
+}
+
+/// A vertical interval with caps.
+pub(crate) fn whisker(svg: &mut Svg, x: f64, low: f64, high: f64, cap: f64) {
+    svg.line("whisker", (x, low), (x, high));
+    svg.line("whisker", (x - cap, low), (x + cap, low));
+    svg.line("whisker", (x - cap, high), (x + cap, high));
+}
