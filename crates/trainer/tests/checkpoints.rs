@@ -101,6 +101,19 @@ fn a_torn_checkpoint_is_skipped() {
 }
 
 #[test]
+fn a_torn_checkpoint_takes_no_intact_ones_place() {
+    let folder = tempfile::tempdir().unwrap();
+    interrupted(&mut Net::new(1), &config(), folder.path(), 7).unwrap();
+    let torn = folder.path().join("checkpoints/step-00000007.safetensors");
+    fs::write(torn, "short").unwrap();
+    let again = interrupted(&mut Net::new(1), &config(), folder.path(), 2).unwrap();
+    assert_eq!((again.resumed_from, again.steps), (Some(6), 8));
+    let left = checkpoints(folder.path());
+    let sidecars: Vec<_> = left.iter().filter(|n| n.ends_with(".json")).collect();
+    assert_eq!(sidecars, ["step-00000006.json", "step-00000008.json"]);
+}
+
+#[test]
 fn what_killed_processes_left_is_swept_away_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let stems = folder.path().join("checkpoints");

@@ -9,7 +9,7 @@ use std::fs;
 use common::{Net, Quirks, bits, config, log, run};
 use spectralkd_base::progress::Silent;
 use spectralkd_trainer::events::{self, Event};
-use spectralkd_trainer::{Error, Trainer};
+use spectralkd_trainer::{Error, GradientSync, Gradients, Result, TaskError, Trainer};
 
 #[test]
 fn a_nan_loss_stops_with_all_that_is_known() {
@@ -76,6 +76,37 @@ fn an_error_of_the_task_says_where_and_keeps_the_state() {
     );
     let rest = run(&mut Net::new(1), &config(), folder.path()).unwrap();
     assert_eq!((rest.resumed_from, rest.steps), (Some(25), 40));
+}
+
+/// Hands the optimiser a gradient that it cannot use.
+struct Mangle {
+    at: u64,
+}
+
+impl GradientSync for Mangle {
+    fn sync(&mut self, gradients: &mut Gradients) -> Result<(), TaskError> {
+        if self.at == 0 {
+            let flat = gradients["fc1.weight"].flatten_all()?;
+            gradients.insert("fc1.weight".into(), flat);
+        }
+        self.at = self.at.wrapping_sub(1);
+        Ok(())
+    }
+}
+
+#[test]
+fn after_an_update_that_failed_the_checkpoint_before_it_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Trainer::new(&config(), folder.path())
+        .sync(&mut Mangle { at: 4 })
+        .run(&mut Net::new(1), &Silent)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("the gradient of `fc1.weight`"),
+        "{error}"
+    );
+    let rest = run(&mut Net::new(1), &config(), folder.path()).unwrap();
+    assert_eq!(rest.resumed_from, Some(3));
 }
 
 #[test]

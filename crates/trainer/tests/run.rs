@@ -107,20 +107,20 @@ fn an_interrupt_saves_and_the_run_goes_on() {
     let (whole, parts) = (home.path().join("whole"), home.path().join("parts"));
     let reference = run(&mut Net::new(5), &config(), &whole).unwrap();
 
-    // At once; within an epoch; before an evaluation (polls: 10 steps, then the evaluation's).
+    // At once; within an epoch, at a step that has its checkpoint already; before an evaluation (polls: 7 steps, then the evaluation's).
     let none = interrupted(&mut Net::new(5), &config(), &parts, 0).unwrap();
     assert_eq!(
         (none.status, none.steps, none.checkpoint),
         (Status::Interrupted, 0, None)
     );
-    let some = interrupted(&mut Net::new(5), &config(), &parts, 4).unwrap();
-    assert_eq!((some.status, some.steps), (Status::Interrupted, 4));
-    assert!(some.checkpoint.unwrap().ends_with("step-00000004.json"));
+    let some = interrupted(&mut Net::new(5), &config(), &parts, 3).unwrap();
+    assert_eq!((some.status, some.steps), (Status::Interrupted, 3));
+    assert!(some.checkpoint.unwrap().ends_with("step-00000003.json"));
     let mut net = Net::new(5);
-    let full = interrupted(&mut net, &config(), &parts, 6).unwrap();
+    let full = interrupted(&mut net, &config(), &parts, 7).unwrap();
     assert_eq!(
         (full.steps, full.resumed_from, full.history.len()),
-        (10, Some(4), 0)
+        (10, Some(3), 0)
     );
     assert!(net.evaluated.is_empty());
 
@@ -144,7 +144,7 @@ fn an_interrupt_saves_and_the_run_goes_on() {
         .collect();
     assert_eq!(
         words,
-        ["interrupted 4", "resumed 4", "interrupted 10", "resumed 10"]
+        ["interrupted 3", "resumed 3", "interrupted 10", "resumed 10"]
     );
 }
 
