@@ -56,6 +56,11 @@ struct Bar {
 }
 
 impl Stage for Bar {
+    fn skip(&mut self, by: u64) {
+        self.bar.inc(by);
+        self.bar.reset_eta();
+    }
+
     fn advance(&mut self, by: u64) {
         self.bar.inc(by);
     }
@@ -78,6 +83,9 @@ struct Lines {
     unit: &'static str,
     total: u64,
     done: u64,
+    skipped: u64,
+    /// What the last line said; starts past any count.
+    last: u64,
     message: String,
     started: Instant,
     printed: Instant,
@@ -92,6 +100,8 @@ impl Lines {
             unit,
             total,
             done: 0,
+            skipped: 0,
+            last: u64::MAX,
             message: String::new(),
             started: now,
             printed: now,
@@ -100,10 +110,11 @@ impl Lines {
 
     fn print(&mut self) {
         self.printed = Instant::now();
+        self.last = self.done;
         let seconds = self.started.elapsed().as_secs_f64();
-        let rate = self.done as f64 / seconds.max(1e-9);
+        let rate = (self.done - self.skipped) as f64 / seconds.max(1e-9);
         let left = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
-        let left = if self.done < self.total && self.done > 0 {
+        let left = if self.done < self.total && rate > 0.0 {
             format!(", {} left", minutes(left))
         } else {
             String::new()
@@ -114,7 +125,7 @@ impl Lines {
             format!(", {}", self.message)
         };
         line(&format!(
-            "{}: {}/{} {} in {}, {rate:.0} {}/s{left}{message}",
+            "{}: {}/{} {} in {}, {rate:.1} {}/s{left}{message}",
             self.name,
             self.done,
             self.total,
@@ -126,6 +137,11 @@ impl Lines {
 }
 
 impl Stage for Lines {
+    fn skip(&mut self, by: u64) {
+        self.done += by;
+        self.skipped += by;
+    }
+
     fn advance(&mut self, by: u64) {
         self.done += by;
         if self.printed.elapsed() >= LINE_EVERY {
@@ -140,7 +156,9 @@ impl Stage for Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        self.print();
+        if self.last != self.done {
+            self.print();
+        }
     }
 }
 

@@ -36,6 +36,12 @@ pub trait Stage: Send {
     /// `by` more units are done.
     fn advance(&mut self, by: u64);
 
+    /// `by` units were done before this stage began, by an earlier call: they count as done and
+    /// not towards the rate. Without an implementation of its own, as [`Stage::advance`].
+    fn skip(&mut self, by: u64) {
+        self.advance(by);
+    }
+
     /// What to show beside the stage from now on (a loss, a file name).
     fn message(&mut self, text: &str);
 }

@@ -37,7 +37,7 @@ impl Analysis {
         channels: usize,
     ) -> Result<Self> {
         let indices = images.test.class_balanced(per_class)?;
-        let batch = images.test_loader()?.fixed(&indices, false)?;
+        let batch = images.plain(&images.test)?.fixed(&indices, false)?;
         let blocks = pairs.iter().map(|(_, t)| *t).collect();
         let output = teacher.forward(&batch.images, &Taps::List(blocks), &Pass::eval())?;
         let mut pooled = Vec::with_capacity(output.features.len());

@@ -17,6 +17,8 @@ pub struct Images {
     pub train: Arc<ImageSet>,
     /// Test images.
     pub test: Arc<ImageSet>,
+    /// The test images of the learning curves.
+    pub curve: Arc<ImageSet>,
     /// How pixels become numbers.
     pub normalise: Normalise,
     /// Where the images came from, with checksums.
@@ -43,6 +45,11 @@ pub fn load(experiment: &Experiment, folder: Option<&Path>) -> Result<Images> {
     };
     let train = cut(splits.train, experiment.data.per_class)?;
     let test = cut(splits.test, experiment.data.test_per_class)?;
+    let test = Arc::new(test);
+    let curve = match experiment.data.curve_per_class {
+        Some(n) => Arc::new(cut((*test).clone(), Some(n))?),
+        None => Arc::clone(&test),
+    };
     let record = DataRecord {
         origin: splits.origin,
         train_images: train.len(),
@@ -52,7 +59,8 @@ pub fn load(experiment: &Experiment, folder: Option<&Path>) -> Result<Images> {
     };
     Ok(Images {
         train: Arc::new(train),
-        test: Arc::new(test),
+        test,
+        curve,
         normalise: Normalise {
             mean: experiment.data.mean.clone(),
             std: experiment.data.std.clone(),
@@ -62,22 +70,13 @@ pub fn load(experiment: &Experiment, folder: Option<&Path>) -> Result<Images> {
 }
 
 impl Images {
-    /// The test images as they are.
+    /// A loader of one of these sets, without augmentation.
     ///
     /// # Errors
     /// The normalisation does not fit the images.
-    pub fn test_loader(&self) -> Result<Loader> {
+    pub fn plain(&self, set: &Arc<ImageSet>) -> Result<Loader> {
         let augment = Augment { flip: false };
-        Ok(Loader::new(Arc::clone(&self.test), self.normalise.clone(), augment, 0)?)
-    }
-
-    /// The training images as they are.
-    ///
-    /// # Errors
-    /// The normalisation does not fit the images.
-    pub fn train_loader(&self) -> Result<Loader> {
-        let augment = Augment { flip: false };
-        Ok(Loader::new(Arc::clone(&self.train), self.normalise.clone(), augment, 0)?)
+        Ok(Loader::new(Arc::clone(set), self.normalise.clone(), augment, 0)?)
     }
 
     /// How many there are.
@@ -85,6 +84,7 @@ impl Images {
         DataSize {
             train: self.train.len(),
             test: self.test.len(),
+            curve: self.curve.len(),
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct DataSize {
     pub train: usize,
     /// Test images.
     pub test: usize,
+    /// Test images of the learning curves.
+    pub curve: usize,
 }
 
 /// Work and memory of an experiment.
@@ -55,7 +57,7 @@ impl Plan {
         let steps = steps_per_epoch * experiment.train.epochs;
         let forward = 2.0 * info.macs as f64;
         let trained = (steps * experiment.train.batch_size as u64) as f64 * runs as f64;
-        let evaluated = size.test as f64 * experiment.train.epochs as f64 * runs as f64;
+        let evaluated = (size.test as f64 + size.curve as f64 * experiment.train.epochs as f64) * runs as f64;
         let (mut teacher, mut teacher_flops, mut cache_bytes) = (None, 0.0, 0);
         if let (Some(t), Some(cache)) = (&experiment.teacher, cache_plan(experiment)?) {
             let info = t.model.info()?;

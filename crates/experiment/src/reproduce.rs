@@ -182,11 +182,11 @@ fn guidance(
         plan.channels,
     )?;
     analysis.write_spectra(teacher.model.as_ref(), &folder.sub("teacher")?)?;
-    let cache = TeacherCache::build(teacher.model.as_ref(), &images.train_loader()?, &plan, progress)?;
+    let cache = TeacherCache::build(teacher.model.as_ref(), &images.plain(&images.train)?, &plan, progress)?;
     let spectral_to_mse = cache.spectral_to_mse(&plan.blocks)?;
     let accuracy = score(
         teacher.model.as_ref(),
-        &images.test_loader()?,
+        &images.plain(&images.test)?,
         plan.batch,
         Some((progress, "teacher accuracy")),
     )?;

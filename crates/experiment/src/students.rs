@@ -26,7 +26,7 @@ use crate::floor::PixelClassifier;
 use crate::folder::RunFolder;
 use crate::manifest::{read_json, write_json};
 use crate::results::{FLOOR, RunResult};
-use crate::task::{ClassifierTask, Feed, Guide};
+use crate::task::{ClassifierTask, Feed, Guide, TEST_LOSS, TEST_TOP1, TEST_TOP5};
 use crate::teacher::LoadedTeacher;
 
 /// What all runs of an experiment share.
@@ -188,9 +188,9 @@ impl Workshop<'_> {
             variant: job.name().to_owned(),
             seed: job.seed(),
             epochs: outcome.history.len() as u64,
-            top1: metric("top1"),
-            top5: metric("top5"),
-            loss: metric("loss"),
+            top1: metric(TEST_TOP1),
+            top5: metric(TEST_TOP5),
+            loss: metric(TEST_LOSS),
             seconds: outcome.history.iter().map(|e| e.seconds).sum(),
         };
         write_json(&folder.join("result.json"), &result)
@@ -223,6 +223,7 @@ impl Workshop<'_> {
             loss: self.loss(variant),
             guide,
             analysis: self.guidance.as_ref().map(|g| Arc::clone(&g.analysis)),
+            epochs: recipe.epochs,
             seed,
             identity,
         };
@@ -251,6 +252,7 @@ impl Workshop<'_> {
             loss,
             guide: None,
             analysis: None,
+            epochs: floor.epochs,
             seed,
             identity: serde_json::json!({ "experiment": self.experiment.name, "variant": FLOOR }),
         };

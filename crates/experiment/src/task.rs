@@ -8,7 +8,6 @@ use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::{Augment, Batch, Loader, Sampler};
-use spectralkd_evaluation::accuracy::Accuracy;
 use spectralkd_losses::DistillationLoss;
 use spectralkd_models::{ModelConfig, Taps, VisionModel};
 use spectralkd_nn::Pass;
@@ -18,6 +17,13 @@ use crate::analysis::Analysis;
 use crate::cache::TeacherCache;
 use crate::data::Images;
 use crate::scoring::score;
+
+/// The metric of the last epoch that counts: top-1 on all test images, in percent.
+pub const TEST_TOP1: &str = "test.top1";
+/// Top-5 on all test images after the last epoch, in percent.
+pub const TEST_TOP5: &str = "test.top5";
+/// Cross-entropy on all test images after the last epoch, in nats.
+pub const TEST_LOSS: &str = "test.loss";
 
 /// What guides the student besides the labels.
 pub struct Guide {
@@ -37,6 +43,8 @@ pub struct Feed {
     pub sampler: Sampler,
     /// Test images.
     pub test: Loader,
+    /// The test images of the learning curve.
+    pub curve: Loader,
     /// Images per step in evaluation.
     pub eval_batch: usize,
     epoch: Option<(u64, Vec<Vec<u32>>)>,
@@ -59,7 +67,8 @@ impl Feed {
         Ok(Self {
             sampler: Sampler::shuffled(train.len(), batch, seed, 0, 1)?,
             train: Loader::new(train, normalise, Augment { flip }, seed)?,
-            test: images.test_loader()?,
+            test: images.plain(&images.test)?,
+            curve: images.plain(&images.curve)?,
             eval_batch,
             epoch: None,
         })
@@ -90,6 +99,8 @@ pub struct ClassifierTask {
     pub guide: Option<Guide>,
     /// Measures the student's spectra against the teacher's after every epoch.
     pub analysis: Option<Arc<Analysis>>,
+    /// Epochs of the run; after the last one all test images are used.
+    pub epochs: u64,
     /// Seed of the run: weights, order, flips and drop path.
     pub seed: u64,
     /// What makes this task this task; kept in checkpoints.
@@ -130,14 +141,6 @@ impl ClassifierTask {
             pairs.push((map.clone(), target));
         }
         Ok(pairs)
-    }
-
-    /// Top-1, top-5 (in percent) and cross-entropy over all test images.
-    ///
-    /// # Errors
-    /// Reading images or the forward pass failed, or logits are not finite.
-    pub fn accuracy(&self) -> crate::error::Result<Accuracy> {
-        score(self.model.as_ref(), &self.feed.test, self.feed.eval_batch, None)
     }
 }
 
@@ -208,13 +211,21 @@ impl Task for ClassifierTask {
         self.config.as_ref().and_then(|c| c.zero_gradient(name))
     }
 
-    fn evaluate(&mut self, _epoch: u64) -> Result<Metrics, TaskError> {
-        let accuracy = self.accuracy()?;
+    /// After every epoch `top1` (percent) and `loss` on the images of the learning curve, and the
+    /// distances from the teacher; after the last also `test.top1`, `test.top5` (percent) and
+    /// `test.loss` on all test images.
+    fn evaluate(&mut self, epoch: u64) -> Result<Metrics, TaskError> {
+        let curve = score(self.model.as_ref(), &self.feed.curve, self.feed.eval_batch, None)?;
         let mut metrics = Metrics::from([
-            ("top1".to_owned(), 100.0 * accuracy.top1()?),
-            ("top5".to_owned(), 100.0 * accuracy.top5()?),
-            ("loss".to_owned(), accuracy.loss()?),
+            ("top1".to_owned(), 100.0 * curve.top1()?),
+            ("loss".to_owned(), curve.loss()?),
         ]);
+        if epoch + 1 == self.epochs {
+            let test = score(self.model.as_ref(), &self.feed.test, self.feed.eval_batch, None)?;
+            metrics.insert(TEST_TOP1.to_owned(), 100.0 * test.top1()?);
+            metrics.insert(TEST_TOP5.to_owned(), 100.0 * test.top5()?);
+            metrics.insert(TEST_LOSS.to_owned(), test.loss()?);
+        }
         if let Some(analysis) = &self.analysis {
             metrics.extend(analysis.distances(self.model.as_ref())?);
         }

@@ -86,7 +86,7 @@ impl<'a> Trainer<'a> {
         let mut session = Session::open(task, self.config, self.folder)?;
         let total = self.config.epochs.saturating_mul(session.steps_per_epoch);
         let mut stage = progress.stage(self.name, total, "steps");
-        stage.advance(session.state.step);
+        stage.skip(session.state.step);
         match self.epochs(task, &mut session, stage.as_mut()) {
             Ok(Status::Finished) => session.outcome(Status::Finished),
             Ok(Status::Interrupted) => session.interrupt(),

@@ -129,7 +129,7 @@ fn data(raw: &RawData, fail: &Fail<'_>) -> Result<Data> {
     if std.iter().any(|s| !positive(f64::from(*s))) || mean.iter().any(|m| !m.is_finite()) {
         return Err(fail("data.std", "standard deviations must be positive".into()).into());
     }
-    for (key, value) in [("data.per_class", raw.per_class), ("data.test_per_class", raw.test_per_class)] {
+    for (key, value) in [("data.per_class", raw.per_class), ("data.test_per_class", raw.test_per_class), ("data.curve_per_class", raw.curve_per_class)] {
         if value == Some(0) {
             return Err(fail(key, "must be at least 1".into()).into());
         }
@@ -142,6 +142,7 @@ fn data(raw: &RawData, fail: &Fail<'_>) -> Result<Data> {
         },
         per_class: raw.per_class,
         test_per_class: raw.test_per_class,
+        curve_per_class: raw.curve_per_class,
         mean,
         std,
         flip: raw.flip.unwrap_or(false),

@@ -61,6 +61,8 @@ pub struct RawData {
     pub per_class: Option<usize>,
     /// Test images per class.
     pub test_per_class: Option<usize>,
+    /// Test images per class after epochs that are not the last.
+    pub curve_per_class: Option<usize>,
     /// Mean per channel of the images scaled to 0..1.
     pub mean: Option<Vec<f32>>,
     /// Standard deviation per channel of the images scaled to 0..1.

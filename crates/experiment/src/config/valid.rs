@@ -75,6 +75,9 @@ pub struct Data {
     /// Test images per class; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_per_class: Option<usize>,
+    /// Test images per class in the learning curves; `None` for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub curve_per_class: Option<usize>,
     /// Mean per channel, of images in 0..1.
     pub mean: Vec<f32>,
     /// Standard deviation per channel, of images in 0..1; positive.

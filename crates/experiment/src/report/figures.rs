@@ -73,7 +73,11 @@ pub fn accuracy(
     let mut chart = LineChart::new("accuracy", "Top-1 accuracy while training")
         .x(Axis::new("epoch").whole())
         .y(Axis::new("top-1 accuracy on test images").unit("%"))
-        .caption("Mean over seeds on all test images; bands run from the lowest to the highest seed.");
+        .caption(format!(
+            "Mean over seeds on {} test images of each class (the table is on all test images); bands run from the \
+             lowest to the highest seed.",
+            experiment.data.curve_per_class.map_or_else(|| "all".to_owned(), |n| format!("the first {n}")),
+        ));
     for s in all {
         chart = chart.series(s);
     }
