@@ -5,10 +5,14 @@ use std::process::Command;
 
 use spectralkd_experiment::manifest::{Provenance, file_sha256};
 
-/// The workspace's folder.
+/// The workspace's folder; empty, so that paths stay short and relative, where it is the working directory.
 pub fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    let root = here.parent().unwrap_or(here);
+    match std::env::current_dir() {
+        Ok(current) if current == root => PathBuf::new(),
+        _ => root.to_owned(),
+    }
 }
 
 /// Collects the provenance of this call. What cannot be found stays empty.
@@ -25,6 +29,7 @@ pub fn provenance() -> Provenance {
 
 /// The commit that is checked out, with `+` where tracked files differ from it.
 fn revision(root: &Path) -> Option<String> {
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
     let git = |arguments: &[&str]| -> Option<String> {
         let output = Command::new("git").arg("-C").arg(root).args(arguments).output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
