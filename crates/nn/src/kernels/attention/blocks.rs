@@ -30,8 +30,7 @@ pub(super) struct Blocks<'a> {
     pub keys: usize,
     /// The stride of rows over a head's channels.
     pub dim: usize,
-    /// Queries of a block: a multiple of the product's 12 rows (at least 24, so that a pass
-    /// over keys and values pays), or all of them.
+    /// Queries of a block, of which the last may have fewer.
     pub rows: usize,
 }
 
@@ -40,9 +39,9 @@ impl<'a> Blocks<'a> {
         let group = if mixing.is_some() { shape.heads } else { 1 };
         let mixing = mixing.map(|mixing| Mixing::split(mixing, shape.heads));
         let (keys, dim) = (stride(arch, shape.keys), stride(arch, shape.head_dim));
-        let rows = (BLOCK / (keys * group) / 12 * 12)
-            .max(24)
-            .min(shape.queries);
+        let most = (BLOCK / (keys * group)).max(24);
+        // Blocks of equal size, as near as can be.
+        let rows = shape.queries.div_ceil(shape.queries.div_ceil(most).max(1));
         Self {
             arch,
             shape,
@@ -107,11 +106,12 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// Packs all keys, or values, of every head transposed.
+    /// Packs all keys, or values, of every head transposed, times `scale`.
     pub(super) fn pack_transposed(
         self,
         x: Operand<'_>,
         (image, first): (usize, usize),
+        scale: f32,
         out: &mut [f32],
     ) {
         let d = self.shape.head_dim;
@@ -121,31 +121,28 @@ impl<'a> Blocks<'a> {
             .enumerate()
         {
             x.head(image, first + h, d)
-                .pack_transposed(self.shape.keys, out, self.keys);
+                .pack_transposed(self.shape.keys, scale, out, self.keys);
         }
     }
 
-    /// `out_h = a_h b_h`: packed rows [count, d] times transposed ones [d, N], of every head.
-    /// Where these are padded with zeros, so is the result.
-    pub(super) fn dot_keys(self, count: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
+    /// `out_h = x_h b_h`: rows `from .. from + count` of x [Nq, d] times transposed packed ones
+    /// [d, N], of every head. The result's padding is zero.
+    pub(super) fn dot_keys(
+        self,
+        x: Operand<'_>,
+        (image, first): (usize, usize),
+        (from, count): (usize, usize),
+        b: &[f32],
+        out: &mut [f32],
+    ) {
         let d = self.shape.head_dim;
-        let heads = a
-            .chunks_exact(count * self.dim)
-            .zip(b.chunks_exact(d * self.keys));
-        for ((a, b), out) in heads.zip(out.chunks_exact_mut(count * self.keys)) {
-            let (a, b, out) = (
-                Rows(a, self.dim),
-                Rows(b, self.keys),
-                RowsMut(out, self.keys),
-            );
-            product(
-                self.arch,
-                [count, self.keys, d],
-                Start::Zero,
-                a.left(),
-                b,
-                out,
-            );
+        let heads = b
+            .chunks_exact(d * self.keys)
+            .zip(out.chunks_exact_mut(count * self.keys));
+        for (h, (b, out)) in heads.enumerate() {
+            let x = x.head(image, first + h, d).left(from);
+            let (b, out) = (Rows(b, self.keys), RowsMut(out, self.keys));
+            product(self.arch, [count, self.keys, d], Start::Zero, x, b, out);
         }
     }
 

@@ -39,6 +39,8 @@ mod product;
 mod rows;
 mod scratch;
 mod softmax;
+#[cfg(test)]
+mod tests;
 
 pub use passes::{backward, forward};
 pub use rows::{Operand, Target};

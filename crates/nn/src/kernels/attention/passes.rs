@@ -39,22 +39,19 @@ pub fn forward(
     let lens = [
         blocks.transposed(),
         blocks.packed(keys),
-        rows,
         scores,
         mixed,
         rows,
     ];
     parallel::for_each(blocks.tasks(), shape.work(2), |task| {
         let at = blocks.task(task);
-        scratch::with(lens, |[keys_t, values, queries, s, p, o]| {
-            blocks.pack_transposed(k, at, keys_t);
+        scratch::with(lens, |[keys_t, values, s, p, o]| {
+            blocks.pack_transposed(k, at, shape.scale(), keys_t);
             blocks.pack(v, at, (0, keys), 1.0, values);
             for (from, count) in blocks.iter() {
-                let queries = &mut queries[..blocks.packed(count)];
                 let s = &mut s[..blocks.scores(count)];
                 let o = &mut o[..blocks.packed(count)];
-                blocks.pack(q, at, (from, count), shape.scale(), queries);
-                blocks.dot_keys(count, queries, keys_t, s);
+                blocks.dot_keys(q, at, (from, count), keys_t, s);
                 if let Some(mixing) = blocks.mixing {
                     let p = &mut p[..s.len()];
                     blocks.mix(mixing.l, mixing.l_bias, s, p);
@@ -153,8 +150,8 @@ fn group_backward(
             p,
             t,
         ] = buffers;
-        blocks.pack_transposed(k, at, keys_t);
-        blocks.pack_transposed(v, at, values_t);
+        blocks.pack_transposed(k, at, scale, keys_t);
+        blocks.pack_transposed(v, at, 1.0, values_t);
         blocks.pack(k, at, (0, keys), scale, key_rows);
         dk.fill(0.0);
         dv.fill(0.0);
@@ -164,7 +161,7 @@ fn group_backward(
             let [s, da] = [&mut *s, &mut *da].map(|x| &mut x[..blocks.scores(count)]);
             blocks.pack(q, at, (from, count), scale, queries);
             blocks.pack(grad, at, (from, count), 1.0, grads);
-            blocks.dot_keys(count, queries, keys_t, s);
+            blocks.dot_keys(q, at, (from, count), keys_t, s);
             let ds: &[f32] = if let Some(mixing) = blocks.mixing {
                 let d_mixing = Mixing::split_mut(d_mixing, blocks.group);
                 let [p, t] = [&mut *p, &mut *t].map(|x| &mut x[..blocks.scores(count)]);
@@ -172,7 +169,7 @@ fn group_backward(
                 blocks.softmax(p);
                 blocks.mix(mixing.w, mixing.w_bias, p, t);
                 blocks.add_weighed(count, t, grads, dv);
-                blocks.dot_keys(count, grads, values_t, da);
+                blocks.dot_keys(grad, at, (from, count), values_t, da);
                 blocks.dots(da, p, d_mixing.w, d_mixing.w_bias);
                 blocks.mix_transposed(mixing.w, da, t); // dP
                 blocks.softmax_backward(p, t); // dT
@@ -182,7 +179,7 @@ fn group_backward(
             } else {
                 blocks.softmax(s); // A = P in the place of S
                 blocks.add_weighed(count, s, grads, dv);
-                blocks.dot_keys(count, grads, values_t, da);
+                blocks.dot_keys(grad, at, (from, count), values_t, da);
                 blocks.softmax_backward(s, da); // dS in the place of dA = dP
                 da
             };

@@ -2,8 +2,10 @@
 //!
 //! No packing. The rows of `b` and `out` are whole vectors (padded by the caller), `a` is
 //! read one number at a time and broadcast, so that it may have any strides: a transposed
-//! `a` costs nothing. A tile of 6 x 2 vectors of the result stays in registers (12 x 2 with
-//! 32 registers) while k runs: 12 multiply-adds for 8 loads.
+//! `a` costs nothing. A tile of at most 6 x 2 vectors of the result stays in registers while
+//! k runs: 12 multiply-adds for 8 loads, which is what 16 registers allow. The rows are cut
+//! into tiles of equal height, as near as can be: 50 rows are 5 tiles of 6 and 4 of 5, since
+//! a tile of 1 or 2 rows would take nearly as long as one of 6.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -20,6 +22,17 @@ pub(super) struct Left<'a> {
     data: &'a [f32],
     row: usize,
     col: usize,
+}
+
+impl<'a> Left<'a> {
+    /// Rows that are `stride` numbers apart.
+    pub(super) fn strided(data: &'a [f32], stride: usize) -> Self {
+        Self {
+            data,
+            row: stride,
+            col: 1,
+        }
+    }
 }
 
 impl<'a> Rows<'a> {
@@ -75,14 +88,15 @@ pub(super) fn product(
     });
 }
 
-struct Product<'a> {
-    m: usize,
-    n: usize,
-    k: usize,
-    start: Start<'a>,
-    a: Left<'a>,
-    b: Rows<'a>,
-    out: RowsMut<'a>,
+/// The operation of [`product`], for one instruction set.
+pub(super) struct Product<'a> {
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    pub start: Start<'a>,
+    pub a: Left<'a>,
+    pub b: Rows<'a>,
+    pub out: RowsMut<'a>,
 }
 
 impl WithSimd for Product<'_> {
@@ -97,11 +111,11 @@ impl WithSimd for Product<'_> {
         self.check(vectors * S::F32_LANES);
         let mut v = 0;
         while v + 2 <= vectors {
-            self.columns::<S, 2>(simd, v * S::F32_LANES);
+            self.columns::<S, 2>(simd, v * S::F32_LANES, 6);
             v += 2;
         }
         if v < vectors {
-            self.columns::<S, 1>(simd, v * S::F32_LANES);
+            self.columns::<S, 1>(simd, v * S::F32_LANES, 6);
         }
     }
 }
@@ -125,27 +139,23 @@ impl Product<'_> {
         }
     }
 
-    /// All rows of `V` vectors of columns from column `j` on.
+    /// All rows of `V` vectors of columns from column `j` on, in tiles of `most` rows or fewer.
     #[inline(always)]
-    fn columns<S: Simd, const V: usize>(&mut self, simd: S, j: usize) {
+    fn columns<S: Simd, const V: usize>(&mut self, simd: S, j: usize, most: usize) {
+        let tiles = self.m.div_ceil(most);
+        let (height, taller) = (self.m / tiles, self.m % tiles);
         let mut i = 0;
-        if S::REGISTER_COUNT >= 32 || V == 1 {
-            while i + 12 <= self.m {
-                self.tile::<S, 12, V>(simd, i, j);
-                i += 12;
+        for tile in 0..tiles {
+            let rows = height + usize::from(tile < taller);
+            match rows {
+                1 => self.tile::<S, 1, V>(simd, i, j),
+                2 => self.tile::<S, 2, V>(simd, i, j),
+                3 => self.tile::<S, 3, V>(simd, i, j),
+                4 => self.tile::<S, 4, V>(simd, i, j),
+                5 => self.tile::<S, 5, V>(simd, i, j),
+                _ => self.tile::<S, 6, V>(simd, i, j),
             }
-        }
-        while i + 6 <= self.m {
-            self.tile::<S, 6, V>(simd, i, j);
-            i += 6;
-        }
-        if i + 3 <= self.m {
-            self.tile::<S, 3, V>(simd, i, j);
-            i += 3;
-        }
-        while i < self.m {
-            self.tile::<S, 1, V>(simd, i, j);
-            i += 1;
+            i += rows;
         }
     }
 

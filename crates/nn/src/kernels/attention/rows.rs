@@ -3,6 +3,8 @@
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
+use super::product::Left;
+
 /// q, k or v of all images and heads: a tensor [B, N, C], or a third of a packed one
 /// [B, N, 3C].
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +77,11 @@ impl<'a> HeadRows<'a> {
         &self.data[i * self.stride..][..self.dim]
     }
 
+    /// Rows from number `from` on as left operand of a product.
+    pub(super) fn left(&self, from: usize) -> Left<'a> {
+        Left::strided(&self.data[from * self.stride..], self.stride)
+    }
+
     /// Rows `from .. from + count` times `scale`, `stride` apart in `out`, padded with zeros.
     pub(super) fn pack(
         &self,
@@ -89,34 +96,32 @@ impl<'a> HeadRows<'a> {
             for (out, &x) in out.iter_mut().zip(self.row(from + i)) {
                 *out = x * scale;
             }
-            pad.fill(0.0);
+            if !pad.is_empty() {
+                pad.fill(0.0);
+            }
         }
     }
 
-    /// The first `count` rows as columns of `out` [dim, stride], padded with zeros. Four
-    /// rows at a time, as blocks of 4 x 4 numbers.
-    pub(super) fn pack_transposed(&self, count: usize, out: &mut [f32], stride: usize) {
+    /// The first `count` rows times `scale` as columns of `out` [dim, stride], padded with
+    /// zeros. Four rows at a time.
+    pub(super) fn pack_transposed(&self, count: usize, scale: f32, out: &mut [f32], stride: usize) {
         let whole = count / 4 * 4;
         for i in (0..whole).step_by(4) {
             let rows: [&[f32]; 4] = std::array::from_fn(|r| self.row(i + r));
-            let [a, b, c, d] = rows.map(|row| row.as_chunks::<4>().0);
-            for (q, (((a, b), c), d)) in a.iter().zip(b).zip(c).zip(d).enumerate() {
-                let out = &mut out[4 * q * stride + i..][..3 * stride + 4];
-                for s in 0..4 {
-                    out[s * stride..][..4].copy_from_slice(&[a[s], b[s], c[s], d[s]]);
-                }
-            }
-            for s in self.dim / 4 * 4..self.dim {
-                out[s * stride + i..][..4].copy_from_slice(&rows.map(|row| row[s]));
+            for (c, out) in out.chunks_exact_mut(stride).take(self.dim).enumerate() {
+                let column: [f32; 4] = std::array::from_fn(|r| rows[r][c] * scale);
+                out[i..i + 4].copy_from_slice(&column);
             }
         }
         for i in whole..count {
-            for (s, &x) in self.row(i).iter().enumerate() {
-                out[s * stride + i] = x;
+            for (out, &x) in out.chunks_exact_mut(stride).zip(self.row(i)) {
+                out[i] = x * scale;
             }
         }
-        for row in out.chunks_exact_mut(stride).take(self.dim) {
-            row[count..].fill(0.0);
+        if count < stride {
+            for row in out.chunks_exact_mut(stride).take(self.dim) {
+                row[count..].fill(0.0);
+            }
         }
     }
 }
