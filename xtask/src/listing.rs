@@ -12,14 +12,26 @@ use spectralkd_experiment::error::Result;
 pub fn list(folder: &Path) -> Result<()> {
     for (name, path) in config::list(folder)? {
         let source = Source::read(&path)?;
-        let text = |key: &str| source.table().get(key).and_then(toml_str).unwrap_or_default();
+        let text = |key: &str| {
+            source
+                .table()
+                .get(key)
+                .and_then(toml_str)
+                .unwrap_or_default()
+        };
         let default = text("profile");
         let profiles: Vec<String> = source
             .table()
             .get("profiles")
             .and_then(|p| p.as_table())
             .map(|table| {
-                let star = |p: &String| if *p == default { format!("{p}*") } else { p.clone() };
+                let star = |p: &String| {
+                    if *p == default {
+                        format!("{p}*")
+                    } else {
+                        p.clone()
+                    }
+                };
                 table.keys().map(star).collect()
             })
             .unwrap_or_default();

@@ -22,7 +22,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     failure::install();
-    let filter = if cli.verbose { tracing::Level::INFO } else { tracing::Level::WARN };
+    let filter = if cli.verbose {
+        tracing::Level::INFO
+    } else {
+        tracing::Level::WARN
+    };
     tracing_subscriber::fmt()
         .with_max_level(filter)
         .with_writer(std::io::stderr)

@@ -29,13 +29,26 @@ pub fn provenance() -> Provenance {
 
 /// The commit that is checked out, with `+` where tracked files differ from it.
 fn revision(root: &Path) -> Option<String> {
-    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+    let root = if root.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        root
+    };
     let git = |arguments: &[&str]| -> Option<String> {
-        let output = Command::new("git").arg("-C").arg(root).args(arguments).output().ok()?;
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(root)
+            .args(arguments)
+            .output()
+            .ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         output.status.success().then(|| text.trim().to_owned())
     };
     let head = git(&["rev-parse", "HEAD"])?;
     let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
-    Some(if changes.is_empty() { head } else { format!("{head}+") })
+    Some(if changes.is_empty() {
+        head
+    } else {
+        format!("{head}+")
+    })
 }

@@ -35,7 +35,10 @@ pub fn reproduce(arguments: &Reproduce) -> Result<()> {
     let threads = threads(arguments)?;
     let runs = root.join("runs");
     let options = Options {
-        out: arguments.out.clone().unwrap_or_else(|| runs.join(&experiment.name).join(&experiment.profile)),
+        out: arguments
+            .out
+            .clone()
+            .unwrap_or_else(|| runs.join(&experiment.name).join(&experiment.profile)),
         runs,
         data: arguments.data.clone(),
         threads,
@@ -63,9 +66,13 @@ pub fn reproduce(arguments: &Reproduce) -> Result<()> {
 
 /// The number of worker threads, made the default of the whole process.
 fn threads(arguments: &Reproduce) -> Result<usize> {
-    let threads = arguments.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+    let threads = arguments
+        .threads
+        .unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
     if threads == 0 || arguments.jobs == Some(0) {
-        return Err(Error::Missing("--threads and --jobs must be at least 1".into()));
+        return Err(Error::Missing(
+            "--threads and --jobs must be at least 1".into(),
+        ));
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

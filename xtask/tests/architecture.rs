@@ -5,7 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// The page's table: crate to the crates it may use.
@@ -15,7 +18,11 @@ fn allowed() -> BTreeMap<String, BTreeSet<String>> {
     let rows = page.lines().filter(|l| l.starts_with("| `"));
     rows.map(|row| {
         let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
-        let uses = cells[2].split(',').map(name).filter(|n| n != "nothing").collect();
+        let uses = cells[2]
+            .split(',')
+            .map(name)
+            .filter(|n| n != "nothing")
+            .collect();
         (name(cells[0]), uses)
     })
     .collect()
@@ -39,7 +46,11 @@ fn sources(package: &str) -> Vec<(PathBuf, String)> {
                 open.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
+                let code = text
+                    .split("#[cfg(test)]\nmod tests")
+                    .next()
+                    .unwrap()
+                    .to_owned();
                 found.push((path, code));
             }
         }
@@ -64,7 +75,11 @@ fn lines_with(package: &str, words: &[&str]) -> Vec<String> {
 
 fn none(package: &str, words: &[&str]) {
     let found = lines_with(package, words);
-    assert!(found.is_empty(), "{package} must not use {words:?}:\n{}", found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "{package} must not use {words:?}:\n{}",
+        found.join("\n")
+    );
 }
 
 #[test]
@@ -88,36 +103,64 @@ fn crates_use_what_the_table_says() {
             .filter_map(|k| k.strip_prefix("spectralkd-"))
             .map(str::to_owned)
             .collect();
-        assert_eq!(ours, allowed, "{package}: left its manifest, right docs/ARCHITECTURE.md");
+        assert_eq!(
+            ours, allowed,
+            "{package}: left its manifest, right docs/ARCHITECTURE.md"
+        );
     }
 }
 
 #[test]
 fn the_mathematics_touches_no_file() {
     for package in ["spectral", "nn", "losses"] {
-        none(package, &["std::fs", "File::", "std::io", "std::net", "std::env::var"]);
+        none(
+            package,
+            &["std::fs", "File::", "std::io", "std::net", "std::env::var"],
+        );
     }
 }
 
 #[test]
 fn only_the_hub_opens_sockets() {
     for package in allowed().into_keys().filter(|p| p != "hub") {
-        none(&package, &["std::net", "TcpStream", "reqwest", "hf_hub", "ureq"]);
+        none(
+            &package,
+            &["std::net", "TcpStream", "reqwest", "hf_hub", "ureq"],
+        );
     }
 }
 
 #[test]
 fn only_xtask_prints() {
     for package in allowed().into_keys().filter(|p| p != "xtask") {
-        none(&package, &["println!", "print!(", "eprint!(", "dbg!", "io::stdout", "io::stderr"]);
+        none(
+            &package,
+            &[
+                "println!",
+                "print!(",
+                "eprint!(",
+                "dbg!",
+                "io::stdout",
+                "io::stderr",
+            ],
+        );
     }
 }
 
 #[test]
 fn every_draw_is_keyed() {
     let unkeyed = [
-        " rand::", "(rand::", "thread_rng", "Tensor::rand", "Tensor::randn", "rand_like", "randn_like",
-        "candle_nn::Dropout", "ops::dropout", "RandomState", "VarMap::new",
+        " rand::",
+        "(rand::",
+        "thread_rng",
+        "Tensor::rand",
+        "Tensor::randn",
+        "rand_like",
+        "randn_like",
+        "candle_nn::Dropout",
+        "ops::dropout",
+        "RandomState",
+        "VarMap::new",
     ];
     for package in allowed().into_keys() {
         none(&package, &unkeyed);
@@ -127,10 +170,25 @@ fn every_draw_is_keyed() {
 #[test]
 fn the_layers_that_lose_gradients_are_not_used() {
     let traps = [
-        "candle_nn::LayerNorm", "candle_nn::layer_norm", "ops::layer_norm", "softmax_last_dim",
-        "ops::rms_norm", "apply_op1_no_bwd", "apply_op2_no_bwd", "apply_op3_no_bwd", "upsample_bilinear2d",
+        "candle_nn::LayerNorm",
+        "candle_nn::layer_norm",
+        "ops::layer_norm",
+        "softmax_last_dim",
+        "ops::rms_norm",
+        "apply_op1_no_bwd",
+        "apply_op2_no_bwd",
+        "apply_op3_no_bwd",
+        "upsample_bilinear2d",
     ];
-    for package in ["spectral", "nn", "models", "losses", "trainer", "evaluation", "experiment"] {
+    for package in [
+        "spectral",
+        "nn",
+        "models",
+        "losses",
+        "trainer",
+        "evaluation",
+        "experiment",
+    ] {
         none(package, &traps);
     }
 }

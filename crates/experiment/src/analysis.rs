@@ -78,8 +78,14 @@ impl Analysis {
         let output = model.forward(&self.images, &Taps::All, &Pass::eval())?;
         let mut spectra = ModelSpectra::new();
         spectra.push(&output.features)?;
-        write_atomic(&folder.join("spectra.csv"), spectra.spectra_csv().as_bytes())?;
-        write_atomic(&folder.join("intensity.csv"), spectra.intensity_csv().as_bytes())?;
+        write_atomic(
+            &folder.join("spectra.csv"),
+            spectra.spectra_csv().as_bytes(),
+        )?;
+        write_atomic(
+            &folder.join("intensity.csv"),
+            spectra.intensity_csv().as_bytes(),
+        )?;
         Ok(())
     }
 }

@@ -113,9 +113,10 @@ impl TeacherCache {
     /// # Errors
     /// A block, an image or a version that the table does not hold.
     pub fn features(&self, block: usize, indices: &[u32], flipped: &[bool]) -> Result<Tensor> {
-        let table = self.features.get(&block).ok_or_else(|| {
-            Error::Missing(format!("the teacher's block {block} was not cached"))
-        })?;
+        let table = self
+            .features
+            .get(&block)
+            .ok_or_else(|| Error::Missing(format!("the teacher's block {block} was not cached")))?;
         self.gather(table, indices, flipped)
     }
 
@@ -145,7 +146,9 @@ impl TeacherCache {
         for (&index, &flip) in indices.iter().zip(flipped) {
             let (index, version) = (index as usize, usize::from(flip));
             if index >= self.images || version >= self.versions {
-                let message = format!("the teacher's outputs on image {index} (flipped: {flip}) were not cached");
+                let message = format!(
+                    "the teacher's outputs on image {index} (flipped: {flip}) were not cached"
+                );
                 return Err(Error::Missing(message));
             }
             let start = (version * self.images + index) * row;

@@ -76,7 +76,12 @@ impl Images {
     /// The normalisation does not fit the images.
     pub fn plain(&self, set: &Arc<ImageSet>) -> Result<Loader> {
         let augment = Augment { flip: false };
-        Ok(Loader::new(Arc::clone(set), self.normalise.clone(), augment, 0)?)
+        Ok(Loader::new(
+            Arc::clone(set),
+            self.normalise.clone(),
+            augment,
+            0,
+        )?)
     }
 
     /// How many there are.

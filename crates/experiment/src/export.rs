@@ -22,28 +22,40 @@ pub fn weights(
     folder: &RunFolder,
     results: &[RunResult],
 ) -> Result<Option<PathBuf>> {
-    let (Some(variant), Some(&seed)) = (experiment.variants.first(), experiment.seeds.first()) else {
+    let (Some(variant), Some(&seed)) = (experiment.variants.first(), experiment.seeds.first())
+    else {
         return Ok(None);
     };
-    let result = results.iter().find(|r| r.variant == variant.name && r.seed == seed);
+    let result = results
+        .iter()
+        .find(|r| r.variant == variant.name && r.seed == seed);
     let (Some(result), Some(manifest)) = (result, Manifest::read(&folder.manifest())?) else {
         return Ok(None);
     };
     if result.top1 < export.at_least {
         return Err(Error::Missing(format!(
             "the weights reach {:.2} % top-1, less than the {:.2} % of `export.at_least`: they stay in {}",
-            result.top1, export.at_least, folder.run(&variant.name, seed)?.display(),
+            result.top1,
+            export.at_least,
+            folder.run(&variant.name, seed)?.display(),
         )));
     }
     let trained = folder.run(&variant.name, seed)?.join("weights.safetensors");
-    let bytes = std::fs::read(&trained).map_err(|source| Error::Read { path: trained, source })?;
+    let bytes = std::fs::read(&trained).map_err(|source| Error::Read {
+        path: trained,
+        source,
+    })?;
     write_atomic(&export.weights, &bytes)?;
     let call = manifest.invocations.last();
     let made = WeightsManifest {
         sha256: file_sha256(&export.weights)?,
         experiment: format!("{} ({})", experiment.name, experiment.profile),
-        command: call.map(|c| c.provenance.command.clone()).unwrap_or_default(),
-        revision: call.map(|c| c.provenance.revision.clone()).unwrap_or_default(),
+        command: call
+            .map(|c| c.provenance.command.clone())
+            .unwrap_or_default(),
+        revision: call
+            .map(|c| c.provenance.revision.clone())
+            .unwrap_or_default(),
         machine: call.map(|c| c.machine.clone()).unwrap_or_default(),
         seed,
         epochs: result.epochs,

@@ -116,7 +116,10 @@ pub fn resolved(experiment: &Experiment) -> Result<String> {
 fn move_aside(root: &Path) -> Result<()> {
     // Refuse to move a folder in which another process works.
     drop(lock(root)?);
-    let name = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = root
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let free = (1u64..)
         .map(|n| root.with_file_name(format!("{name}.{n}")))
         .find(|path| !path.exists());
@@ -155,7 +158,10 @@ fn first_difference(theirs: &str, ours: &str) -> Option<String> {
     };
     let (a, b) = (lines(theirs), lines(ours));
     let at = (0..a.len().max(b.len())).find(|&i| a.get(i) != b.get(i))?;
-    let show = |side: &[String]| side.get(at).map_or_else(|| "nothing".to_owned(), |l| format!("`{l}`"));
+    let show = |side: &[String]| {
+        side.get(at)
+            .map_or_else(|| "nothing".to_owned(), |l| format!("`{l}`"))
+    };
     Some(format!("{} there, {} here", show(&a), show(&b)))
 }
 
@@ -169,7 +175,10 @@ mod tests {
         let b = "title = \"x\"\nseeds = [0, 1]\nlr = 1.0\n";
         let c = "title = \"x\"\nseeds = [0]\nlr = 2.0\n";
         assert_eq!(first_difference(a, b), None);
-        assert_eq!(first_difference(a, c).as_deref(), Some("`lr = 1.0` there, `lr = 2.0` here"));
+        assert_eq!(
+            first_difference(a, c).as_deref(),
+            Some("`lr = 1.0` there, `lr = 2.0` here")
+        );
     }
 
     #[test]

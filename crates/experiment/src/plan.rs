@@ -57,7 +57,8 @@ impl Plan {
         let steps = steps_per_epoch * experiment.train.epochs;
         let forward = 2.0 * info.macs as f64;
         let trained = (steps * experiment.train.batch_size as u64) as f64 * runs as f64;
-        let evaluated = (size.test as f64 + size.curve as f64 * experiment.train.epochs as f64) * runs as f64;
+        let evaluated =
+            (size.test as f64 + size.curve as f64 * experiment.train.epochs as f64) * runs as f64;
         let (mut teacher, mut teacher_flops, mut cache_bytes) = (None, 0.0, 0);
         if let (Some(t), Some(cache)) = (&experiment.teacher, cache_plan(experiment)?) {
             let info = t.model.info()?;
@@ -77,6 +78,46 @@ impl Plan {
             teacher_flops,
             cache_bytes,
         })
+    }
+
+    /// The plan as lines of a key and a value.
+    pub fn lines(&self, experiment: &Experiment, size: DataSize) -> Vec<(String, String)> {
+        let million = |n: u64| n as f64 / 1e6;
+        let mut lines = vec![(
+            "images".to_owned(),
+            format!("{} for training, {} for testing", size.train, size.test),
+        )];
+        if let Some((params, macs)) = self.teacher {
+            let text = format!(
+                "{:.2} M parameters, {:.1} MMACs per image; outputs kept in {:.0} MB",
+                million(params),
+                million(macs),
+                self.cache_bytes as f64 / 1e6,
+            );
+            lines.push(("teacher".into(), text));
+        }
+        lines.push((
+            "model".into(),
+            format!(
+                "{:.3} M parameters, {:.1} MMACs per image",
+                million(self.params),
+                million(self.macs)
+            ),
+        ));
+        lines.push((
+            "runs".into(),
+            format!(
+                "{} variants x {} seeds, {} steps of {} images each ({} epochs)",
+                experiment.variants.len(),
+                experiment.seeds.len(),
+                self.steps,
+                experiment.train.batch_size,
+                experiment.train.epochs,
+            ),
+        ));
+        let tera = (self.training_flops + self.evaluation_flops + self.teacher_flops) / 1e12;
+        lines.push(("work".into(), format!("{tera:.1} TFLOP")));
+        lines
     }
 
     /// Minutes that the work will take with `threads` threads, from the speed of a few training
@@ -122,7 +163,9 @@ fn training_rate(config: &ModelConfig, batch: usize) -> Result<f64> {
     let model = config.build(params.builder(&stream, DType::F32, &Device::Cpu))?;
     let mut noise = stream.named("images");
     let [c, h, w] = info.image;
-    let pixels: Vec<f32> = (0..batch * c * h * w).map(|_| noise.normal() as f32).collect();
+    let pixels: Vec<f32> = (0..batch * c * h * w)
+        .map(|_| noise.normal() as f32)
+        .collect();
     let images = Tensor::from_vec(pixels, (batch, c, h, w), &Device::Cpu)?;
     let step = || -> Result<()> {
         let output = model.forward(&images, &Taps::None, &Pass::eval())?;

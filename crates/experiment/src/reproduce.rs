@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::export;
 use crate::folder::RunFolder;
 use crate::manifest::{Invocation, Manifest, Provenance, TeacherRecord, machine, now};
-use crate::plan::{DataSize, Plan, cache_plan};
+use crate::plan::{Plan, cache_plan};
 use crate::report;
 use crate::results::{RunResult, Table};
 use crate::scoring::score;
@@ -75,14 +75,21 @@ pub struct Summary {
 ///
 /// # Errors
 /// The data cannot be read, or the probe failed.
-pub fn plan(experiment: &Experiment, options: &Options, probe: bool) -> Result<Vec<(String, String)>> {
+pub fn plan(
+    experiment: &Experiment,
+    options: &Options,
+    probe: bool,
+) -> Result<Vec<(String, String)>> {
     let images = data::load(experiment, options.data.as_deref())?;
     let plan = Plan::new(experiment, images.size())?;
     let mut lines = plan.lines(experiment, images.size());
     if probe {
         let minutes = plan.minutes(experiment, options.threads)?;
         let threads = options.threads;
-        lines.push(("time".into(), format!("about {minutes:.1} minutes with {threads} threads")));
+        lines.push((
+            "time".into(),
+            format!("about {minutes:.1} minutes with {threads} threads"),
+        ));
     }
     Ok(lines)
 }
@@ -167,9 +174,11 @@ fn guidance(
     folder: &RunFolder,
     progress: &dyn Progress,
 ) -> Result<Option<Guidance>> {
-    let (Some(config), Some(distillation), Some(plan)) =
-        (&experiment.teacher, &experiment.distillation, cache_plan(experiment)?)
-    else {
+    let (Some(config), Some(distillation), Some(plan)) = (
+        &experiment.teacher,
+        &experiment.distillation,
+        cache_plan(experiment)?,
+    ) else {
         return Ok(None);
     };
     let teacher = teacher::load(config, replaced_by, progress)?;
@@ -182,7 +191,12 @@ fn guidance(
         plan.channels,
     )?;
     analysis.write_spectra(teacher.model.as_ref(), &folder.sub("teacher")?)?;
-    let cache = TeacherCache::build(teacher.model.as_ref(), &images.plain(&images.train)?, &plan, progress)?;
+    let cache = TeacherCache::build(
+        teacher.model.as_ref(),
+        &images.plain(&images.train)?,
+        &plan,
+        progress,
+    )?;
     let spectral_to_mse = cache.spectral_to_mse(&plan.blocks)?;
     let accuracy = score(
         teacher.model.as_ref(),
@@ -265,15 +279,25 @@ fn train_teacher(
     progress: &dyn Progress,
     interrupt: &AtomicBool,
 ) -> Result<PathBuf> {
-    let recipe = experiment.teacher.as_ref().and_then(|t| t.recipe.as_ref()).ok_or_else(|| {
-        Error::Missing("--train-teacher: the experiment names no `teacher.recipe`".into())
-    })?;
+    let recipe = experiment
+        .teacher
+        .as_ref()
+        .and_then(|t| t.recipe.as_ref())
+        .ok_or_else(|| {
+            Error::Missing("--train-teacher: the experiment names no `teacher.recipe`".into())
+        })?;
     let mut recipe = config::load(recipe, None, &[])?;
     let out = options.runs.join(&recipe.name).join(&recipe.profile);
     let weights = out.join("teacher.safetensors");
     let at_least = recipe.export.as_ref().map_or(0.0, |e| e.at_least);
-    recipe.export = Some(Export { weights: weights.clone(), at_least });
-    progress.note(&format!("training the teacher: {} ({})", recipe.name, recipe.profile));
+    recipe.export = Some(Export {
+        weights: weights.clone(),
+        at_least,
+    });
+    progress.note(&format!(
+        "training the teacher: {} ({})",
+        recipe.name, recipe.profile
+    ));
     let summary = reproduce(
         &recipe,
         &Options {
@@ -285,42 +309,9 @@ fn train_teacher(
         interrupt,
     )?;
     match summary.status {
-        Status::Interrupted { .. } => {
-            Err(Error::Missing("stopped while training the teacher; the same command goes on".into()))
-        }
+        Status::Interrupted { .. } => Err(Error::Missing(
+            "stopped while training the teacher; the same command goes on".into(),
+        )),
         _ => Ok(weights),
-    }
-}
-
-impl Plan {
-    /// The plan as lines of a key and a value.
-    pub fn lines(&self, experiment: &Experiment, size: DataSize) -> Vec<(String, String)> {
-        let million = |n: u64| n as f64 / 1e6;
-        let mut lines = vec![(
-            "images".to_owned(),
-            format!("{} for training, {} for testing", size.train, size.test),
-        )];
-        if let Some((params, macs)) = self.teacher {
-            let text = format!(
-                "{:.2} M parameters, {:.1} MMACs per image; outputs kept in {:.0} MB",
-                million(params), million(macs), self.cache_bytes as f64 / 1e6,
-            );
-            lines.push(("teacher".into(), text));
-        }
-        lines.push((
-            "model".into(),
-            format!("{:.3} M parameters, {:.1} MMACs per image", million(self.params), million(self.macs)),
-        ));
-        lines.push((
-            "runs".into(),
-            format!(
-                "{} variants x {} seeds, {} steps of {} images each ({} epochs)",
-                experiment.variants.len(), experiment.seeds.len(), self.steps,
-                experiment.train.batch_size, experiment.train.epochs,
-            ),
-        ));
-        let tera = (self.training_flops + self.evaluation_flops + self.teacher_flops) / 1e12;
-        lines.push(("work".into(), format!("{tera:.1} TFLOP")));
-        lines
     }
 }

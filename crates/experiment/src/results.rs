@@ -68,7 +68,9 @@ impl Table {
         let comparison = experiment.comparison.as_ref();
         let mut rows = Vec::new();
         for variant in &experiment.variants {
-            let Some(top1) = summary(&variant.name, results)? else { continue };
+            let Some(top1) = summary(&variant.name, results)? else {
+                continue;
+            };
             let difference = match comparison {
                 Some(c) if c.baseline != variant.name => {
                     judge(&variant.name, &c.baseline, c, results)?
@@ -107,13 +109,22 @@ impl Table {
 
     /// The table for a terminal.
     pub fn text(&self) -> String {
-        let width = self.rows.iter().chain(&self.floor).map(|r| r.label.chars().count()).max().unwrap_or(0);
+        let width = self
+            .rows
+            .iter()
+            .chain(&self.floor)
+            .map(|r| r.label.chars().count())
+            .max()
+            .unwrap_or(0);
         let mut text = format!(
             "{:<width$}  seeds  top-1 % (mean ± sd)  difference (points)  interval\n",
             "variant"
         );
         for row in self.rows.iter().chain(&self.floor) {
-            let spread = row.top1.sd.map_or_else(String::new, |sd| format!(" ± {sd:.2}"));
+            let spread = row
+                .top1
+                .sd
+                .map_or_else(String::new, |sd| format!(" ± {sd:.2}"));
             let difference = row.difference.as_ref();
             let estimate = difference.map_or_else(String::new, |d| format!("{:+.2}", d.estimate()));
             let interval = difference
@@ -121,7 +132,9 @@ impl Table {
                 .map_or_else(String::new, |i| format!("{:+.2} to {:+.2}", i.low, i.high));
             let line = format!(
                 "{:<width$}  {:>5}  {:>19}  {estimate:>19}  {interval}",
-                row.label, row.top1.n, format!("{:.2}{spread}", row.top1.mean),
+                row.label,
+                row.top1.n,
+                format!("{:.2}{spread}", row.top1.mean),
             );
             text.push_str(line.trim_end());
             text.push('\n');
@@ -132,8 +145,16 @@ impl Table {
     /// `table.csv`: one row per variant and one for the floor; differences in percentage points.
     pub fn csv(&self) -> String {
         let mut out = Writer::new(&[
-            "variant", "seeds", "top1_mean", "top1_sd", "top1_min", "top1_max",
-            "difference", "difference_low", "difference_high", "verdict",
+            "variant",
+            "seeds",
+            "top1_mean",
+            "top1_sd",
+            "top1_min",
+            "top1_max",
+            "difference",
+            "difference_low",
+            "difference_high",
+            "verdict",
         ]);
         for row in self.rows.iter().chain(&self.floor) {
             let interval = row.difference.as_ref().and_then(Judgement::interval);
@@ -156,7 +177,9 @@ impl Table {
 
 /// `results.csv`: one row per run, in the order of the experiment.
 pub fn results_csv(results: &[RunResult]) -> String {
-    let mut out = Writer::new(&["variant", "seed", "epochs", "top1", "top5", "loss", "seconds"]);
+    let mut out = Writer::new(&[
+        "variant", "seed", "epochs", "top1", "top5", "loss", "seconds",
+    ]);
     for r in results {
         out.row([
             Field::text(&r.variant),
@@ -173,7 +196,11 @@ pub fn results_csv(results: &[RunResult]) -> String {
 
 fn summary(variant: &str, results: &[RunResult]) -> Result<Option<Summary>> {
     let values: Vec<f64> = of(variant, results).map(|r| r.top1).collect();
-    Ok(if values.is_empty() { None } else { Some(Summary::of(&values)?) })
+    Ok(if values.is_empty() {
+        None
+    } else {
+        Some(Summary::of(&values)?)
+    })
 }
 
 fn of<'a>(variant: &'a str, results: &'a [RunResult]) -> impl Iterator<Item = &'a RunResult> {
@@ -265,6 +292,11 @@ mod tests {
         let table = Table::new(&experiment(), &results).unwrap();
         assert!(table.objection.unwrap().contains("cannot judge"));
         let results = [run("none", 0, 85.0), run(FLOOR, 0, 84.0)];
-        assert!(Table::new(&experiment(), &results).unwrap().objection.is_none());
+        assert!(
+            Table::new(&experiment(), &results)
+                .unwrap()
+                .objection
+                .is_none()
+        );
     }
 }

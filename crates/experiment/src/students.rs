@@ -13,8 +13,8 @@ use candle_core::{DType, Device};
 use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
 use spectralkd_losses::{self as losses, DistillationLoss, FeatureLoss, SpectralForm};
-use spectralkd_nn::Params;
 use spectralkd_models::weights;
+use spectralkd_nn::Params;
 use spectralkd_trainer::{Outcome, Status, TrainConfig, Trainer};
 
 use crate::analysis::Analysis;
@@ -101,7 +101,11 @@ pub fn jobs(experiment: &Experiment) -> Vec<Job<'_>> {
 /// The file is there but damaged.
 pub fn finished(folder: &RunFolder, job: &Job<'_>) -> Result<Option<RunResult>> {
     let path = folder.run(job.name(), job.seed())?.join("result.json");
-    if path.is_file() { read_json(&path).map(Some) } else { Ok(None) }
+    if path.is_file() {
+        read_json(&path).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 impl Workshop<'_> {
@@ -180,7 +184,9 @@ impl Workshop<'_> {
         });
         weights::save(&folder.join("weights.safetensors"), &outcome.weights, &made)?;
         if let (Job::Student(..), Some(guidance)) = (job, &self.guidance) {
-            guidance.analysis.write_spectra(task.model.as_ref(), folder)?;
+            guidance
+                .analysis
+                .write_spectra(task.model.as_ref(), folder)?;
         }
         let last = outcome.history.last().map(|e| &e.metrics);
         let metric = |name: &str| last.and_then(|m| m.get(name).copied()).unwrap_or(f64::NAN);
@@ -200,11 +206,17 @@ impl Workshop<'_> {
         let experiment = self.experiment;
         let params = Params::new();
         let init = Stream::new(seed, "initialisation");
-        let model = experiment.model.build(params.builder(&init, DType::F32, &Device::Cpu))?;
+        let model = experiment
+            .model
+            .build(params.builder(&init, DType::F32, &Device::Cpu))?;
         let guide = match (&self.guidance, &experiment.distillation) {
             (Some(guidance), Some(distillation)) if variant.uses_teacher() => Some(Guide {
                 cache: Arc::clone(&guidance.cache),
-                pairs: if variant.feature.is_some() { distillation.pairs.clone() } else { Vec::new() },
+                pairs: if variant.feature.is_some() {
+                    distillation.pairs.clone()
+                } else {
+                    Vec::new()
+                },
                 frozen: guidance.teacher.tensors.clone(),
             }),
             _ => None,
@@ -271,16 +283,23 @@ impl Workshop<'_> {
 
     fn feed(&self, batch: usize, seed: u64) -> Result<Feed> {
         let eval_batch = self.experiment.train.eval_batch_size;
-        Feed::new(self.images, self.experiment.data.flip, batch, eval_batch, seed)
+        Feed::new(
+            self.images,
+            self.experiment.data.flip,
+            batch,
+            eval_batch,
+            seed,
+        )
     }
 
     fn loss(&self, variant: &Variant) -> DistillationLoss {
         let ratio = self.guidance.as_ref().map_or(1.0, |g| g.spectral_to_mse);
         let feature = variant.feature.map(|feature| match feature {
             Feature::Spectral => (FeatureLoss::Spectral(SpectralForm::Fft), variant.weight),
-            Feature::SpectralParseval => {
-                (FeatureLoss::Spectral(SpectralForm::Parseval), variant.weight)
-            }
+            Feature::SpectralParseval => (
+                FeatureLoss::Spectral(SpectralForm::Parseval),
+                variant.weight,
+            ),
             Feature::Mse => (FeatureLoss::Mse, variant.weight),
             Feature::MseMatched => (FeatureLoss::Mse, variant.weight * ratio),
         });

@@ -79,7 +79,10 @@ impl Feed {
         if self.epoch.as_ref().is_none_or(|(e, _)| *e != epoch) {
             self.epoch = Some((epoch, self.sampler.epoch(epoch)));
         }
-        self.epoch.as_ref().and_then(|(_, batches)| batches.get(batch)).map(Vec::as_slice)
+        self.epoch
+            .as_ref()
+            .and_then(|(_, batches)| batches.get(batch))
+            .map(Vec::as_slice)
     }
 }
 
@@ -137,7 +140,9 @@ impl ClassifierTask {
             let Some((_, map)) = features.iter().find(|(block, _)| *block == student) else {
                 return Err(format!("the student gave no features of block {student}").into());
             };
-            let target = guide.cache.features(teacher, &batch.indices, &batch.flipped)?;
+            let target = guide
+                .cache
+                .features(teacher, &batch.indices, &batch.flipped)?;
             pairs.push((map.clone(), target));
         }
         Ok(pairs)
@@ -163,13 +168,20 @@ impl Task for ClassifierTask {
         let mut position: Position = serde_json::from_value(at.0.clone())?;
         let batches = self.feed.sampler.batches();
         let Some(indices) = self.feed.indices(position.epoch, position.batch) else {
-            return Err(format!("there is no batch {} in an epoch of {batches}", position.batch).into());
+            return Err(format!(
+                "there is no batch {} in an epoch of {batches}",
+                position.batch
+            )
+            .into());
         };
         let indices = indices.to_vec();
         let batch = self.feed.train.batch(position.epoch, &indices)?;
         position.batch += 1;
         if position.batch == batches {
-            position = Position { epoch: position.epoch + 1, batch: 0 };
+            position = Position {
+                epoch: position.epoch + 1,
+                batch: 0,
+            };
         }
         Ok((batch, cursor(position)))
     }
@@ -179,16 +191,23 @@ impl Task for ClassifierTask {
         let pass = Pass::train(&stream, &batch.indices);
         let output = self.model.forward(&batch.images, &self.taps(), &pass)?;
         let parts = match &self.guide {
-            None => self.loss.forward(&output.logits, &batch.labels, None, &[])?,
+            None => self
+                .loss
+                .forward(&output.logits, &batch.labels, None, &[])?,
             Some(guide) => {
                 let logits = guide.cache.logits(&batch.indices, &batch.flipped)?;
                 let pairs = self.pairs(guide, batch, &output.features)?;
-                self.loss.forward(&output.logits, &batch.labels, Some(&logits), &pairs)?
+                self.loss
+                    .forward(&output.logits, &batch.labels, Some(&logits), &pairs)?
             }
         };
         Ok(Parts {
             total: parts.total,
-            parts: parts.parts.into_iter().map(|(name, t)| (name.to_owned(), t)).collect(),
+            parts: parts
+                .parts
+                .into_iter()
+                .map(|(name, t)| (name.to_owned(), t))
+                .collect(),
             samples: batch.indices.len() as u64,
         })
     }
@@ -215,13 +234,23 @@ impl Task for ClassifierTask {
     /// distances from the teacher; after the last also `test.top1`, `test.top5` (percent) and
     /// `test.loss` on all test images.
     fn evaluate(&mut self, epoch: u64) -> Result<Metrics, TaskError> {
-        let curve = score(self.model.as_ref(), &self.feed.curve, self.feed.eval_batch, None)?;
+        let curve = score(
+            self.model.as_ref(),
+            &self.feed.curve,
+            self.feed.eval_batch,
+            None,
+        )?;
         let mut metrics = Metrics::from([
             ("top1".to_owned(), 100.0 * curve.top1()?),
             ("loss".to_owned(), curve.loss()?),
         ]);
         if epoch + 1 == self.epochs {
-            let test = score(self.model.as_ref(), &self.feed.test, self.feed.eval_batch, None)?;
+            let test = score(
+                self.model.as_ref(),
+                &self.feed.test,
+                self.feed.eval_batch,
+                None,
+            )?;
             metrics.insert(TEST_TOP1.to_owned(), 100.0 * test.top1()?);
             metrics.insert(TEST_TOP5.to_owned(), 100.0 * test.top5()?);
             metrics.insert(TEST_LOSS.to_owned(), test.loss()?);

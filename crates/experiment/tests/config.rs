@@ -30,7 +30,10 @@ fn error_of(from: &str, to: &str) -> (Option<usize>, String) {
 
 /// Line of a text in the headline file, from 1.
 fn line_of(text: &str) -> Option<usize> {
-    headline().lines().position(|l| l.starts_with(text)).map(|i| i + 1)
+    headline()
+        .lines()
+        .position(|l| l.starts_with(text))
+        .map(|i| i + 1)
 }
 
 #[test]
@@ -42,7 +45,10 @@ fn every_profile_of_every_shipped_file_resolves() {
         let profiles = source.table()["profiles"].as_table().unwrap().clone();
         for profile in profiles.keys() {
             let experiment = config::resolve(&source, Some(profile), &[]).unwrap();
-            assert_eq!((experiment.name.as_str(), &experiment.profile), (name.as_str(), profile));
+            assert_eq!(
+                (experiment.name.as_str(), &experiment.profile),
+                (name.as_str(), profile)
+            );
         }
     }
 }
@@ -78,7 +84,10 @@ fn values_out_of_range_are_found_at_their_line() {
     let (_, message) = error_of("embed_dim = 48", "embed_dim = 50");
     assert!(message.contains("num_heads"), "{message}");
     let (_, message) = error_of("embed_dim = 48", "embed_dim = 192");
-    assert!(message.contains("192 channels, the teacher only 96"), "{message}");
+    assert!(
+        message.contains("192 channels, the teacher only 96"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -98,19 +107,34 @@ fn overrides_reach_tables_and_list_entries() {
     let source = Source::parse(Path::new("headline.toml"), headline()).unwrap();
     let set = |s: &str| config::resolve(&source, None, &[s.to_owned()]);
     assert_eq!(set("train.epochs=3").unwrap().train.epochs, 3);
-    assert_eq!(set("variants.2.weight=1.0").unwrap().variants[2].weight, 1.0);
+    assert_eq!(
+        set("variants.2.weight=1.0").unwrap().variants[2].weight,
+        1.0
+    );
     assert_eq!(set("title=a b").unwrap().title, "a b");
     let error = set("train.epoch=3").unwrap_err().to_string();
-    assert!(error.contains("--set train.epoch") && error.contains("did you mean `epochs`?"), "{error}");
+    assert!(
+        error.contains("--set train.epoch") && error.contains("did you mean `epochs`?"),
+        "{error}"
+    );
     assert!(set("train").unwrap_err().to_string().contains("a.b=value"));
-    assert!(set("title.x=1").unwrap_err().to_string().contains("not a table"));
+    assert!(
+        set("title.x=1")
+            .unwrap_err()
+            .to_string()
+            .contains("not a table")
+    );
 }
 
 #[test]
 fn unknown_names_are_answered_with_the_nearest() {
-    let error = config::find(&experiments(), "headlin").unwrap_err().to_string();
+    let error = config::find(&experiments(), "headlin")
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("did you mean `headline`?"), "{error}");
     let source = Source::parse(Path::new("headline.toml"), headline()).unwrap();
-    let error = config::resolve(&source, Some("quik"), &[]).unwrap_err().to_string();
+    let error = config::resolve(&source, Some("quik"), &[])
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("did you mean `quick`?"), "{error}");
 }

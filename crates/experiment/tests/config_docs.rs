@@ -26,7 +26,10 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
         if line.starts_with('#') {
             heading = line.trim_start_matches('#').trim().replace('`', "");
         } else if let Some(key) = line.strip_prefix("| `").and_then(|l| l.split('`').next()) {
-            let new = tables.entry(heading.clone()).or_default().insert(key.to_owned());
+            let new = tables
+                .entry(heading.clone())
+                .or_default()
+                .insert(key.to_owned());
             assert!(new, "{key} stands twice under {heading}");
         }
     }

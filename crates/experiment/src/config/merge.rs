@@ -42,7 +42,9 @@ impl<'a> Merged<'a> {
                     "there is no profile `{profile}`; there are: {}",
                     known.join(", ")
                 );
-                return Err(source.error(message, source.locate("profiles"), help).into());
+                return Err(source
+                    .error(message, source.locate("profiles"), help)
+                    .into());
             }
         }
         let mut applied = Vec::new();
@@ -50,7 +52,10 @@ impl<'a> Merged<'a> {
             let (path, value) = parse_set(set)
                 .ok_or_else(|| Error::Missing(format!("--set {set}: write it as a.b=value")))?;
             insert(&mut table, &path, value).map_err(|at| {
-                Error::Missing(format!("--set {set}: `{at}` is not a table in {}", source.path().display()))
+                Error::Missing(format!(
+                    "--set {set}: `{at}` is not a table in {}",
+                    source.path().display()
+                ))
             })?;
             applied.push(path);
         }
@@ -93,7 +98,8 @@ impl<'a> Merged<'a> {
     /// Turns serde's message into ours: the place of an unknown key, and the nearest known one.
     fn explain(&self, path: &str, message: String) -> ConfigError {
         let mut quoted = message.split('`').skip(1).step_by(2);
-        let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
+        let unknown =
+            message.starts_with("unknown field") || message.starts_with("unknown variant");
         let Some(name) = quoted.next().filter(|_| unknown) else {
             return self.at(path, message.clone(), None);
         };
@@ -110,12 +116,20 @@ impl<'a> Merged<'a> {
     fn at(&self, path: &str, message: String, help: Option<String>) -> ConfigError {
         let under = |set: &String| path == set || path.starts_with(&format!("{set}."));
         if let Some(set) = self.sets.iter().find(|s| under(s)) {
-            return self.source.error(format!("--set {set}: {message}"), None, help);
+            return self
+                .source
+                .error(format!("--set {set}: {message}"), None, help);
         }
         let in_profile = format!("profiles.{}.{path}", self.profile);
         let overridden = has(self.source.table(), &in_profile);
-        let span = self.source.locate(if overridden { &in_profile } else { path });
-        let message = if path.is_empty() { message } else { format!("`{path}`: {message}") };
+        let span = self
+            .source
+            .locate(if overridden { &in_profile } else { path });
+        let message = if path.is_empty() {
+            message
+        } else {
+            format!("`{path}`: {message}")
+        };
         self.source.error(message, span, help)
     }
 }
@@ -150,7 +164,9 @@ fn parse_set(set: &str) -> Option<(String, Value)> {
 
 /// Puts a value at a dotted path, through tables and array entries; `Err` holds the part that is neither.
 fn insert(table: &mut Table, path: &str, value: Value) -> std::result::Result<(), String> {
-    let (parents, last) = path.rsplit_once('.').map_or((None, path), |(p, l)| (Some(p), l));
+    let (parents, last) = path
+        .rsplit_once('.')
+        .map_or((None, path), |(p, l)| (Some(p), l));
     let mut here: &mut Table = table;
     let mut parts = parents.into_iter().flat_map(|p| p.split('.'));
     while let Some(part) = parts.next() {

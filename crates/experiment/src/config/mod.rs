@@ -17,9 +17,9 @@ mod valid;
 use std::path::{Path, PathBuf};
 
 pub use merge::Merged;
-pub use toml::Value;
 pub use nearest::nearest;
 pub use source::Source;
+pub use toml::Value;
 pub use valid::{
     Comparison, Data, Dataset, Distillation, Experiment, Export, Feature, Floor, Logits, Spectra,
     Teacher, Train, TrainSet, Variant, Weights,

@@ -44,9 +44,7 @@ impl Source {
                 source.table = table;
                 Ok(source)
             }
-            Err(e) => Err(source
-                .error(e.message().to_owned(), e.span(), None)
-                .into()),
+            Err(e) => Err(source.error(e.message().to_owned(), e.span(), None).into()),
         }
     }
 
@@ -90,7 +88,9 @@ impl Source {
                     .map(|v| (v.span(), v.get_ref())),
                 _ => None,
             };
-            let Some((next_span, next_value)) = next else { break };
+            let Some((next_span, next_value)) = next else {
+                break;
+            };
             span = next_span;
             value = next_value;
         }
@@ -104,9 +104,12 @@ impl Source {
         span: Option<Range<usize>>,
         help: Option<String>,
     ) -> ConfigError {
-        let line = span
-            .as_ref()
-            .map(|s| self.text[..s.start.min(self.text.len())].matches('\n').count() + 1);
+        let line = span.as_ref().map(|s| {
+            self.text[..s.start.min(self.text.len())]
+                .matches('\n')
+                .count()
+                + 1
+        });
         ConfigError {
             path: self.path.clone(),
             text: self.text.clone(),

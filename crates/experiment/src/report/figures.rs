@@ -1,6 +1,8 @@
 //! The figures of an experiment.
 
-use spectralkd_evaluation::figure::{Axis, Figure, IntervalPlot, LineChart, Panel, Series, SmallMultiples};
+use spectralkd_evaluation::figure::{
+    Axis, Figure, IntervalPlot, LineChart, Panel, Series, SmallMultiples,
+};
 
 use super::history::{RunHistory, series};
 use super::spectra::Spectra;
@@ -17,8 +19,15 @@ const TEACHER_STYLE: usize = 5;
 /// # Errors
 /// The data cannot be drawn.
 pub fn differences(experiment: &Experiment, table: &Table) -> Result<Option<Figure>> {
-    let Some(comparison) = &experiment.comparison else { return Ok(None) };
-    let label = |name: &str| experiment.variant(name).map_or(name, |v| v.label.as_str()).to_owned();
+    let Some(comparison) = &experiment.comparison else {
+        return Ok(None);
+    };
+    let label = |name: &str| {
+        experiment
+            .variant(name)
+            .map_or(name, |v| v.label.as_str())
+            .to_owned()
+    };
     let mut plot = IntervalPlot::new("differences", "Differences in top-1 accuracy, paired by seed")
         .x(Axis::new("difference in top-1").unit("percentage points"))
         .caption(format!(
@@ -44,7 +53,11 @@ pub fn differences(experiment: &Experiment, table: &Table) -> Result<Option<Figu
 }
 
 fn style(experiment: &Experiment, row: &Row, fallback: usize) -> usize {
-    experiment.variants.iter().position(|v| v.name == row.name).unwrap_or(fallback)
+    experiment
+        .variants
+        .iter()
+        .position(|v| v.name == row.name)
+        .unwrap_or(fallback)
 }
 
 /// Every variant's series of a quantity, in its style.
@@ -92,7 +105,9 @@ pub fn accuracy(
 /// # Errors
 /// The data cannot be drawn.
 pub fn gain(experiment: &Experiment, histories: &[RunHistory]) -> Result<Option<Figure>> {
-    let Some(comparison) = &experiment.comparison else { return Ok(None) };
+    let Some(comparison) = &experiment.comparison else {
+        return Ok(None);
+    };
     let mut chart = LineChart::new("gain", "Gain over the baseline while training")
         .x(Axis::new("epoch").whole())
         .y(Axis::new("difference in top-1").unit("percentage points"))
@@ -119,7 +134,9 @@ pub fn gain(experiment: &Experiment, histories: &[RunHistory]) -> Result<Option<
 fn paired(histories: &[RunHistory], variant: &str, baseline: &str) -> Vec<RunHistory> {
     let mut out = Vec::new();
     for run in histories.iter().filter(|h| h.variant == variant) {
-        let partner = histories.iter().find(|h| h.variant == baseline && h.seed == run.seed);
+        let partner = histories
+            .iter()
+            .find(|h| h.variant == baseline && h.seed == run.seed);
         let Some(partner) = partner else { continue };
         let mut difference = run.clone();
         difference.epochs.truncate(partner.epochs.len());
@@ -139,7 +156,9 @@ fn paired(histories: &[RunHistory], variant: &str, baseline: &str) -> Vec<RunHis
 /// # Errors
 /// The data cannot be drawn.
 pub fn trajectory(experiment: &Experiment, histories: &[RunHistory]) -> Result<Option<Figure>> {
-    let Some(distillation) = &experiment.distillation else { return Ok(None) };
+    let Some(distillation) = &experiment.distillation else {
+        return Ok(None);
+    };
     let mut figure = SmallMultiples::new("trajectory", "Distance from the teacher's layers while training")
         .x(Axis::new("epoch").whole())
         .y(Axis::new("spectral loss of the pair").logarithmic())
@@ -165,10 +184,16 @@ pub fn trajectory(experiment: &Experiment, histories: &[RunHistory]) -> Result<O
 /// # Errors
 /// The data cannot be drawn.
 pub fn intensity(experiment: &Experiment, spectra: &Spectra) -> Result<Option<Figure>> {
-    let Some(teacher) = &spectra.teacher else { return Ok(None) };
+    let Some(teacher) = &spectra.teacher else {
+        return Ok(None);
+    };
     let depth = |layer: usize, layers: usize| layer as f64 / (layers.max(2) - 1) as f64;
     let points = |values: &[f64]| -> Vec<(f64, f64)> {
-        values.iter().enumerate().map(|(i, v)| (depth(i, values.len()), *v)).collect()
+        values
+            .iter()
+            .enumerate()
+            .map(|(i, v)| (depth(i, values.len()), *v))
+            .collect()
     };
     let mut chart = LineChart::new("intensity", "Model-wise intensity over depth")
         .x(Axis::new("depth").unit("0: first block, 1: last block"))
@@ -182,7 +207,11 @@ pub fn intensity(experiment: &Experiment, spectra: &Spectra) -> Result<Option<Fi
         .series(Series::new("teacher", points(&teacher.normalised_intensity())).style(TEACHER_STYLE));
     for (i, variant) in experiment.variants.iter().enumerate() {
         if let Some((mean, band)) = spectra.intensity(&variant.name) {
-            chart = chart.series(Series::new(&variant.label, points(&mean)).band(band).style(i));
+            chart = chart.series(
+                Series::new(&variant.label, points(&mean))
+                    .band(band)
+                    .style(i),
+            );
         }
     }
     Ok(Some(chart.draw()?))
@@ -226,5 +255,8 @@ fn half(amplitude: Option<&[f64]>) -> Option<Vec<(f64, f64)>> {
     let amplitude = amplitude?;
     let channels = amplitude.len();
     let kept = amplitude.iter().take(channels / 2).enumerate();
-    Some(kept.map(|(k, a)| (k as f64 / channels as f64, *a)).collect())
+    Some(
+        kept.map(|(k, a)| (k as f64 / channels as f64, *a))
+            .collect(),
+    )
 }

@@ -90,7 +90,10 @@ pub fn csv(histories: &[RunHistory]) -> String {
     let mut out = Writer::new(&["variant", "seed", "epoch", "quantity", "value"]);
     for run in histories {
         for epoch in &run.epochs {
-            let parts = epoch.parts.iter().map(|(name, v)| (format!("train.{name}"), *v));
+            let parts = epoch
+                .parts
+                .iter()
+                .map(|(name, v)| (format!("train.{name}"), *v));
             let total = ("train.total".to_owned(), epoch.loss);
             let metrics = epoch.metrics.iter().map(|(name, v)| (name.clone(), *v));
             for (name, value) in metrics.chain([total]).chain(parts) {

@@ -20,7 +20,10 @@ pub fn limits(experiment: &Experiment, table: &Table, manifest: Option<&Manifest
             c.effect, super::POINTS, experiment.seeds.len(),
         ));
     }
-    let matched = experiment.variants.iter().find(|v| v.feature == Some(Feature::MseMatched));
+    let matched = experiment
+        .variants
+        .iter()
+        .find(|v| v.feature == Some(Feature::MseMatched));
     if let (Some(variant), Some(ratio)) = (matched, manifest.and_then(|m| m.spectral_to_mse)) {
         limits.push(format!(
             "By Parseval's theorem the spectral loss is a plain squared error in which the constant and alternating \
@@ -29,7 +32,10 @@ pub fn limits(experiment: &Experiment, table: &Table, manifest: Option<&Manifest
             variant.label, variant.weight, variant.weight * ratio,
         ));
     }
-    if let Some(made) = manifest.and_then(|m| m.teacher.as_ref()).and_then(|t| t.made.as_ref()) {
+    if let Some(made) = manifest
+        .and_then(|m| m.teacher.as_ref())
+        .and_then(|t| t.made.as_ref())
+    {
         let students = manifest.map_or(0, |m| m.data.train_images);
         limits.push(format!(
             "The teacher has seen more: it was trained on {} images, the students see {students}. Part of what \

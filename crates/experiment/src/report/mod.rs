@@ -43,7 +43,10 @@ pub fn write(
     save(root, "table.csv", &table.csv())?;
     save(root, "learning.csv", &history::csv(&histories))?;
 
-    let outcome: Vec<Figure> = [figures::differences(experiment, table)?].into_iter().flatten().collect();
+    let outcome: Vec<Figure> = [figures::differences(experiment, table)?]
+        .into_iter()
+        .flatten()
+        .collect();
     let learning: Vec<Figure> = [
         figures::accuracy(experiment, &histories, table)?,
         figures::gain(experiment, &histories)?,
@@ -66,8 +69,10 @@ pub fn write(
     }
 
     let sentences = sentences(experiment, table);
-    let mut report = Report::new(&experiment.title)
-        .subtitle(format!("{} · profile {} · SpectralKD (arXiv 2412.19055)", experiment.name, experiment.profile));
+    let mut report = Report::new(&experiment.title).subtitle(format!(
+        "{} · profile {} · SpectralKD (arXiv 2412.19055)",
+        experiment.name, experiment.profile
+    ));
     if let Some(objection) = &table.objection {
         report = report.warning(objection.as_str());
     }
@@ -86,19 +91,32 @@ pub fn write(
         report = report.lead(format!("The paper: {paper}."));
     }
 
-    let mut section = Section::new("Results after the last epoch").table(html_table(experiment, table));
+    let mut section =
+        Section::new("Results after the last epoch").table(html_table(experiment, table));
     if !outcome.is_empty() {
         section = section.figures(outcome);
     }
     report = report.section(section);
     if !learning.is_empty() {
-        report = report.section(Section::new("While training").paragraph(text::LEARNING).figures(learning));
+        report = report.section(
+            Section::new("While training")
+                .paragraph(text::LEARNING)
+                .figures(learning),
+        );
     }
     if !seen.is_empty() {
-        report = report.section(Section::new("Spectra").paragraph(text::SPECTRA).figures(seen));
+        report = report.section(
+            Section::new("Spectra")
+                .paragraph(text::SPECTRA)
+                .figures(seen),
+        );
     }
     report = report.section(
-        Section::new("What this run can and cannot say").list(limits::limits(experiment, table, manifest.as_ref())),
+        Section::new("What this run can and cannot say").list(limits::limits(
+            experiment,
+            table,
+            manifest.as_ref(),
+        )),
     );
     report = report.section(configuration(folder, manifest.as_ref())?);
     report.write(&folder.report())?;
@@ -111,40 +129,59 @@ fn save(folder: &Path, name: &str, text: &str) -> Result<()> {
 
 /// The verdicts in words: the claim, then the control.
 fn sentences(experiment: &Experiment, table: &Table) -> Vec<String> {
-    let Some(comparison) = &experiment.comparison else { return Vec::new() };
-    let label = |name: &str| experiment.variant(name).map_or(name, |v| v.label.as_str()).to_owned();
+    let Some(comparison) = &experiment.comparison else {
+        return Vec::new();
+    };
+    let label = |name: &str| {
+        experiment
+            .variant(name)
+            .map_or(name, |v| v.label.as_str())
+            .to_owned()
+    };
     let say = |judged: &Judgement, other: &str| {
         judged.sentence(&label(&comparison.candidate), &label(other), POINTS)
     };
     let claim = table.claim.iter().map(|j| say(j, &comparison.baseline));
-    let control = table.control.iter().zip(&comparison.control).map(|(j, name)| say(j, name));
+    let control = table
+        .control
+        .iter()
+        .zip(&comparison.control)
+        .map(|(j, name)| say(j, name));
     claim.chain(control).collect()
 }
 
 fn unfinished(experiment: &Experiment, results: &[RunResult]) -> Option<String> {
     let planned = experiment.variants.len() * experiment.seeds.len();
-    let done = results.iter().filter(|r| experiment.variant(&r.variant).is_some()).count();
+    let done = results
+        .iter()
+        .filter(|r| experiment.variant(&r.variant).is_some())
+        .count();
     (done < planned).then(|| {
         format!("{done} of {planned} runs are finished; the same command goes on with the others.")
     })
 }
 
 fn html_table(experiment: &Experiment, table: &Table) -> HtmlTable {
-    let confidence = experiment.comparison.as_ref().map_or(0.95, |c| c.confidence);
+    let confidence = experiment
+        .comparison
+        .as_ref()
+        .map_or(0.95, |c| c.confidence);
     let baseline = experiment
         .comparison
         .as_ref()
         .and_then(|c| experiment.variant(&c.baseline))
         .map_or("baseline", |v| v.label.as_str());
-    let mut html = HtmlTable::new("Top-1 accuracy on the test images after the last epoch, never the best").columns([
-        Column::text("variant"),
-        Column::number("seeds"),
-        Column::number("top-1, mean ± sd").unit("%"),
-        Column::number("lowest to highest").unit("%"),
-        Column::number(format!("difference to {baseline}")).unit("points"),
-        Column::number(format!("{:.0} % interval", 100.0 * confidence)).unit("points"),
-        Column::text("by the effect size"),
-    ]);
+    let mut html =
+        HtmlTable::new("Top-1 accuracy on the test images after the last epoch, never the best")
+            .columns([
+                Column::text("variant"),
+                Column::number("seeds"),
+                Column::number("top-1, mean ± sd").unit("%"),
+                Column::number("lowest to highest").unit("%"),
+                Column::number(format!("difference to {baseline}")).unit("points"),
+                Column::number(format!("{:.0} % interval", 100.0 * confidence)).unit("points"),
+                Column::text("by the effect size"),
+            ]);
     for row in table.rows.iter().chain(&table.floor) {
         let judged = row.difference.as_ref();
         let interval = judged.and_then(Judgement::interval);

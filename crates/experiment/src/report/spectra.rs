@@ -38,7 +38,11 @@ impl Layers {
             normalised: read(&intensity)?.numbers("normalised_intensity")?,
             ..Self::default()
         };
-        for (layer, amplitude) in table.numbers("layer")?.iter().zip(table.numbers("amplitude")?) {
+        for (layer, amplitude) in table
+            .numbers("layer")?
+            .iter()
+            .zip(table.numbers("amplitude")?)
+        {
             let layer = *layer as usize;
             if layers.amplitudes.len() <= layer {
                 layers.amplitudes.resize(layer + 1, Vec::new());
@@ -50,7 +54,10 @@ impl Layers {
 
     /// Mean amplitudes of a layer, bins 0..C-1.
     pub fn amplitude(&self, layer: usize) -> Option<&[f64]> {
-        self.amplitudes.get(layer).map(Vec::as_slice).filter(|a| !a.is_empty())
+        self.amplitudes
+            .get(layer)
+            .map(Vec::as_slice)
+            .filter(|a| !a.is_empty())
     }
 
     /// Intensity of each layer over that of white noise of the same width and RMS.
@@ -89,7 +96,10 @@ impl Spectra {
 
     /// The spectra of a variant's runs.
     pub fn students<'a>(&'a self, variant: &'a str) -> impl Iterator<Item = &'a Layers> {
-        self.students.iter().filter(move |(v, _)| v == variant).map(|(_, l)| l)
+        self.students
+            .iter()
+            .filter(move |(v, _)| v == variant)
+            .map(|(_, l)| l)
     }
 
     /// Normalised intensity by layer: mean over seeds, and (lowest, highest) seed.
@@ -98,7 +108,15 @@ impl Spectra {
         let depth = runs.iter().map(|l| l.normalised.len()).min()?;
         let at = |i: usize| runs.iter().map(move |l| l.normalised[i]);
         let mean = |i: usize| at(i).sum::<f64>() / runs.len() as f64;
-        let band = |i: usize| (at(i).fold(f64::INFINITY, f64::min), at(i).fold(f64::NEG_INFINITY, f64::max));
-        Some(((0..depth).map(mean).collect(), (0..depth).map(band).collect()))
+        let band = |i: usize| {
+            (
+                at(i).fold(f64::INFINITY, f64::min),
+                at(i).fold(f64::NEG_INFINITY, f64::max),
+            )
+        };
+        Some((
+            (0..depth).map(mean).collect(),
+            (0..depth).map(band).collect(),
+        ))
     }
 }

@@ -24,15 +24,35 @@ pub fn facts(manifest: &Manifest) -> Vec<(String, String)> {
     if let Some(t) = &manifest.teacher {
         facts.push((
             "Teacher".into(),
-            format!("{:.2} % top-1, {:.2} M parameters, sha256 {}…", t.top1, t.params as f64 / 1e6, &t.sha256[..t.sha256.len().min(12)]),
+            format!(
+                "{:.2} % top-1, {:.2} M parameters, sha256 {}…",
+                t.top1,
+                t.params as f64 / 1e6,
+                &t.sha256[..t.sha256.len().min(12)]
+            ),
         ));
     }
     if let Some(ratio) = manifest.spectral_to_mse {
-        facts.push(("Spectral loss over plain MSE on the teacher's features".into(), format!("{ratio:.4}")));
+        facts.push((
+            "Spectral loss over plain MSE on the teacher's features".into(),
+            format!("{ratio:.4}"),
+        ));
     }
     if let Some(call) = manifest.invocations.last() {
-        facts.push(("Machine".into(), format!("{}, {} threads, {}", call.machine, call.threads, call.device)));
-        facts.push(("Code".into(), format!("{} at {}", call.provenance.version, call.provenance.revision)));
+        facts.push((
+            "Machine".into(),
+            format!(
+                "{}, {} threads, {}",
+                call.machine, call.threads, call.device
+            ),
+        ));
+        facts.push((
+            "Code".into(),
+            format!(
+                "{} at {}",
+                call.provenance.version, call.provenance.revision
+            ),
+        ));
         facts.push(("Command".into(), format!("`{}`", call.provenance.command)));
         facts.push(("Started".into(), call.started.clone()));
     }
