@@ -49,6 +49,7 @@ fn figures() -> Outcome<Vec<Figure>> {
         verdicts()?,
         crowded_verdicts()?,
         intensity()?,
+        intensity_over_depth()?,
         intensity_panels()?,
         spectra()?,
         trajectory()?,
@@ -163,6 +164,25 @@ fn intensity() -> Outcome<Figure> {
         .draw()?)
 }
 
+fn intensity_over_depth() -> Outcome<Figure> {
+    let points = |values: &[f64]| {
+        let last = (values.len() - 1) as f64;
+        let point = |(l, v): (usize, &f64)| (l as f64 / last, v * 12.0);
+        values.iter().enumerate().map(point).collect::<Vec<_>>()
+    };
+    let mut chart = LineChart::new("intensity-depth", "Intensity of models of different depth")
+        .caption("White noise has the value 1. The order of channels is arbitrary.")
+        .x(Axis::new("depth").unit("0: first block, 1: last block"))
+        .y(Axis::new("normalised intensity").unit("white noise of the same width and RMS: 1"))
+        .series(Series::new("teacher", points(&depth(24, 1.0))).style(5));
+    for (i, name) in VARIANTS.iter().enumerate() {
+        let points = points(&depth(6, 0.7 + 0.1 * i as f64));
+        let band = points.iter().map(|p| (p.1 * 0.95, p.1 * 1.05)).collect();
+        chart = chart.series(Series::new(*name, points).band(band).style(i));
+    }
+    Ok(chart.draw()?)
+}
+
 fn intensity_panels() -> Outcome<Figure> {
     let panel = |name: &str, layers, scale, style| {
         let series = Series::over_index(name, &depth(layers, scale)).style(style);
@@ -206,8 +226,8 @@ fn trajectory() -> Outcome<Figure> {
     let mut figure = SmallMultiples::new("trajectory", "Distance to the teacher while training")
         .x(Axis::new("epoch").whole())
         .y(Axis::new("log-spectral distance").unit("dB").from_zero());
-    for (layer, teacher) in [(0, 0), (1, 1), (4, 10), (5, 11)] {
-        let mut panel = Panel::new(format!("layer {layer} to {teacher}"));
+    for (layer, teacher) in [(0, 0), (1, 1), (3, 9), (4, 10), (5, 11)] {
+        let mut panel = Panel::new(format!("block {layer} ← teacher {teacher}"));
         for (s, name) in VARIANTS.iter().enumerate() {
             let fall = |e: f64| 2.0 + (9.0 - 2.0 * s as f64) * (-e / 3.0).exp() + f64::from(layer);
             let points: Vec<_> = (1..=8)
@@ -326,7 +346,12 @@ fn report() -> Outcome<Report> {
         named_curves()?,
         trajectory()?,
     ];
-    let depth = [intensity()?, intensity_panels()?, spectra()?];
+    let depth = [
+        intensity()?,
+        intensity_over_depth()?,
+        intensity_panels()?,
+        spectra()?,
+    ];
     let other = [
         pairs()?,
         large_pairs()?,

@@ -1,6 +1,7 @@
 //! Axes: a name, a unit, a range found from the data, and the way to the page.
 
 use super::Head;
+use super::scale::Scale;
 use super::ticks::{self, Tick};
 use crate::error::{FigureProblem, Result};
 
@@ -143,14 +144,7 @@ impl Axis {
 
     /// The way from values between `ends` to coordinates between `to`.
     pub(crate) fn scale(&self, ends: (f64, f64), to: (f64, f64)) -> Scale {
-        let warp = |v: f64| if self.logarithmic { v.log10() } else { v };
-        Scale {
-            logarithmic: self.logarithmic,
-            low: warp(ends.0),
-            span: warp(ends.1) - warp(ends.0),
-            from: to.0,
-            length: to.1 - to.0,
-        }
+        Scale::new(self.logarithmic, ends, to)
     }
 }
 
@@ -178,27 +172,6 @@ fn log_limits(low: f64, high: f64) -> (f64, f64) {
         (down, up)
     } else {
         (down / 2.0, up * 2.0)
-    }
-}
-
-/// An affine map from (the logarithm of) a value to a coordinate.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scale {
-    logarithmic: bool,
-    low: f64,
-    span: f64,
-    from: f64,
-    length: f64,
-}
-
-impl Scale {
-    pub(crate) fn at(&self, value: f64) -> f64 {
-        let value = if self.logarithmic {
-            value.log10()
-        } else {
-            value
-        };
-        self.from + (value - self.low) / self.span * self.length
     }
 }
 
@@ -246,18 +219,5 @@ mod tests {
         assert!(limits(&axis, &[f64::MAX, -f64::MAX]).is_err());
         assert!(limits(&axis.clone().covering(f64::NAN, 1.0), &[0.0, 1.0]).is_err());
         assert!(limits(&axis.logarithmic(), &[0.0, 1.0]).is_err());
-    }
-
-    #[test]
-    fn scales_are_affine() {
-        let scale = Axis::new("a").scale((0.0, 10.0), (100.0, 0.0));
-        assert_eq!(
-            (scale.at(0.0), scale.at(2.5), scale.at(10.0)),
-            (100.0, 75.0, 0.0)
-        );
-        let scale = Axis::new("a")
-            .logarithmic()
-            .scale((0.01, 100.0), (0.0, 4.0));
-        assert!((scale.at(1.0) - 2.0).abs() < 1e-12);
     }
 }

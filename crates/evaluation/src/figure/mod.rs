@@ -37,6 +37,7 @@ mod multiples;
 mod palette;
 mod plot;
 mod points;
+mod scale;
 mod series;
 pub(crate) mod svg;
 #[cfg(test)]

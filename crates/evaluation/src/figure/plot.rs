@@ -1,6 +1,7 @@
 //! The frame of a plot: grid, axes, ticks and their labels.
 
-use super::axis::{Axis, Scale};
+use super::axis::Axis;
+use super::scale::Scale;
 use super::svg::{Anchor, Svg};
 use super::ticks::Tick;
 use super::{WIDTH, text};

@@ -1,12 +1,13 @@
 //! Heat maps: a value for every pair of layers.
 
 mod cividis;
+mod paint;
 
-use cividis::cividis;
+use paint::{cell, scale_bar};
 
 use super::axis::Axis;
 use super::plot::{TICK_SIZE, Title};
-use super::svg::{Anchor, Svg, Value};
+use super::svg::{Anchor, Svg};
 use super::{Figure, Head, WIDTH, head_methods, rect, text};
 use crate::csv::{Field, Writer};
 use crate::error::{FigureProblem, Result};
@@ -96,7 +97,7 @@ impl HeatMap {
 
         let mut svg = Svg::new();
         value_title.at_left(&mut svg, 0.0);
-        self.scale_bar(&mut svg, ends, left, bar);
+        scale_bar(&mut svg, &self.value, ends, left, bar);
         row_title.at_left(&mut svg, bar + SCALE);
         for (r, row) in self.values.iter().enumerate() {
             for (c, value) in row.iter().enumerate() {
@@ -169,32 +170,6 @@ impl HeatMap {
         Ok(())
     }
 
-    /// The colours of the values.
-    fn scale_bar(&self, svg: &mut Svg, ends: (f64, f64), left: f64, top: f64) {
-        const STEPS: usize = 48;
-        let (right, height) = (WIDTH - 10.0, 12.0);
-        let step = (right - left) / STEPS as f64;
-        for i in 0..STEPS {
-            let colour = cividis(i as f64 / (STEPS - 1) as f64);
-            let x = left + i as f64 * step;
-            // A little overlap hides the seams.
-            filled(
-                svg,
-                (x, top),
-                (step + if i + 1 < STEPS { 0.6 } else { 0.0 }, height),
-                colour,
-            );
-        }
-        let scale = self.value.scale(ends, (left, right));
-        for tick in super::plot::x_ticks(&self.value, ends, right - left) {
-            let x = scale.at(tick.value);
-            svg.line("axis", (x, top + height), (x, top + height + 4.0));
-            let half = text::width(&tick.label, TICK_SIZE) / 2.0;
-            let x = x.min(WIDTH - half - 1.0);
-            svg.label(x, top + height + 17.0, "quiet", Anchor::Middle, &tick.label);
-        }
-    }
-
     fn csv(&self) -> String {
         let name = |text: &str, fallback: &str| {
             let column = Axis::new(text).column();
@@ -249,46 +224,4 @@ impl HeatMap {
             say(cells.max_by(|a, b| a.0.total_cmp(&b.0))),
         )
     }
-}
-
-fn cell(
-    svg: &mut Svg,
-    corner: (f64, f64),
-    size: (f64, f64),
-    value: Option<f64>,
-    shade: &super::axis::Scale,
-) {
-    let gap = if size.0 > 12.0 { 0.6 } else { 0.0 };
-    let inner = (size.0 - gap, size.1 - gap);
-    let Some(value) = value else {
-        return rect(svg, "missing", corner, inner);
-    };
-    let colour = cividis(shade.at(value));
-    filled(svg, corner, inner, colour);
-    let label = significant(value, 2);
-    if text::width(&label, 12.0) + 4.0 <= size.0 && size.1 >= 18.0 {
-        let [r, g, b] = colour.map(f64::from);
-        let dark = 0.299 * r + 0.587 * g + 0.114 * b < 128.0;
-        let class = if dark {
-            "cell on-dark"
-        } else {
-            "cell on-light"
-        };
-        let (x, y) = (corner.0 + size.0 / 2.0, corner.1 + size.1 / 2.0 + 4.5);
-        svg.label(x, y, class, Anchor::Middle, &label);
-    }
-}
-
-fn filled(svg: &mut Svg, corner: (f64, f64), size: (f64, f64), [r, g, b]: [u8; 3]) {
-    let fill = format!("#{r:02x}{g:02x}{b:02x}");
-    svg.leaf(
-        "rect",
-        &[
-            ("x", corner.0.into()),
-            ("y", corner.1.into()),
-            ("width", size.0.into()),
-            ("height", size.1.into()),
-            ("fill", Value::Text(&fill)),
-        ],
-    );
 }

@@ -1,6 +1,10 @@
 //! Small multiples: the same small plot for every layer or model, all panels
 //! on one scale.
 
+mod panel;
+
+pub use panel::{Mark, Panel};
+
 use super::axis::Axis;
 use super::hatch;
 use super::legend::{Entry, Key, Legend};
@@ -9,41 +13,8 @@ use super::plot::{self, LINE, Plot, TICK_SIZE, Title};
 use super::points::Points;
 use super::series::{self, Series};
 use super::svg::{Anchor, Svg};
-use super::{Figure, Head, WIDTH, head_methods, marks, text};
+use super::{Figure, Head, WIDTH, head_methods, text};
 use crate::error::{FigureProblem, Result};
-
-/// How the panels show their series.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mark {
-    /// Lines with bands and markers.
-    #[default]
-    Lines,
-    /// Bars from zero, side by side at every x.
-    Bars,
-}
-
-/// One panel: a title and its series.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Panel {
-    title: String,
-    series: Vec<Series>,
-}
-
-impl Panel {
-    /// An empty panel.
-    pub fn new(title: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            series: Vec::new(),
-        }
-    }
-
-    /// Adds a series; series of one name look the same in all panels.
-    pub fn series(mut self, series: Series) -> Self {
-        self.series.push(series);
-        self
-    }
-}
 
 /// Panels on common scales.
 #[derive(Clone, Debug)]
@@ -176,7 +147,10 @@ impl SmallMultiples {
             plot.y_grid(&mut svg, &y_ticks, column == 0);
             // Labels below the last panel of every column.
             plot.x_axis(&mut svg, &x_ticks, i + columns >= self.panels.len());
-            self.content(&mut svg, &plot, panel, &styles);
+            match self.mark {
+                Mark::Lines => panel.lines(&mut svg, &plot, &styles),
+                Mark::Bars => panel.bars(&mut svg, &plot, &styles, &head.id, self.spacing()),
+            }
         }
         let below = top + rows as f64 * pitch + 18.0;
         x_title.centred(&mut svg, left + (WIDTH - left - 10.0) / 2.0, below);
@@ -242,41 +216,6 @@ impl SmallMultiples {
         let gaps = xs.windows(2).map(|w| w[1] - w[0]).filter(|&g| g > 0.0);
         let least = gaps.fold(f64::INFINITY, f64::min);
         if least.is_finite() { least } else { 1.0 }
-    }
-
-    fn content(&self, svg: &mut Svg, plot: &Plot, panel: &Panel, styles: &[(String, usize)]) {
-        let style = |s: &Series| {
-            let found = styles.iter().find(|(name, _)| *name == s.label);
-            found.map_or(0, |f| f.1)
-        };
-        if self.mark == Mark::Lines {
-            for series in &panel.series {
-                marks::band(svg, plot, series, style(series));
-            }
-            for series in &panel.series {
-                marks::line(svg, plot, series, style(series), true);
-            }
-            for series in panel
-                .series
-                .iter()
-                .filter(|s| s.points.len() <= 20 || !s.connected)
-            {
-                marks::markers(svg, plot, series, style(series));
-            }
-            return;
-        }
-        let step = self.spacing();
-        let each = step * 0.82 / panel.series.len() as f64;
-        for (i, series) in panel.series.iter().enumerate() {
-            for &(x, y) in &series.points {
-                let from = x - step * 0.41 + i as f64 * each;
-                let across = (plot.x.at(from), plot.x.at(from + each));
-                let between = (plot.y.at(y), plot.y.at(0.0));
-                marks::bar(svg, &self.head.id, style(series), across, between);
-            }
-        }
-        let zero = plot.y.at(0.0);
-        svg.line("axis", (plot.left, zero), (plot.right(), zero));
     }
 
     /// A legend, unless one name is all there is or the panels' titles say it.
