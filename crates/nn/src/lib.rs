@@ -1,4 +1,47 @@
 //! Differentiable layers for Vision Transformers with fused CPU kernels.
+//!
+//! Every layer is built by `new(sizes..., vb)` from a `candle_nn::VarBuilder`, with timm's
+//! parameter names below it, and computes with `forward`. Its operation has three forms:
+//! on f32 CPU tensors a hand-written kernel, forward and backward ([`kernels`]: rayon,
+//! vector code chosen at run time); on f64 CPU tensors a scalar twin that follows the
+//! formula ([`scalar`]), so that finite differences can check a whole model; on other
+//! devices `forward_composed`, the same out of candle's own differentiable operations. The
+//! tests hold the three to each other.
+//!
+//! - [`Linear`], [`LayerNorm`], [`Gelu`], [`Mlp`], [`PatchEmbed`];
+//! - [`attention`]: softmax attention, talking heads, class attention;
+//! - [`Residual`]: the end of a branch, with [`LayerScale`] and [`DropPath`];
+//! - [`tokens`]: class token and positions in, feature maps out;
+//! - [`Params`] makes trainable parameters from a seed, [`params::frozen`] serves loaded
+//!   ones; [`Pass`] tells a forward pass whether it trains, and with which random draws.
+//!
+//! Results are the same to the bit for every number of threads. Where speed matters, run
+//! the loop inside `rayon::ThreadPool::install` and set an allocator that keeps freed
+//! memory (mimalloc, say) in the program.
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use spectralkd_base::random::Stream;
+//! use spectralkd_nn::{DropPath, LayerNorm, Mlp, Params, Pass, Residual};
+//!
+//! // Half a transformer block: x + drop_path(mlp(norm(x))).
+//! let params = Params::new();
+//! let vb = params.builder(&Stream::new(7, "init"), DType::F32, &Device::Cpu);
+//! let norm = LayerNorm::new(48, 1e-6, vb.pp("norm2"))?;
+//! let mlp = Mlp::new(48, 192, vb.pp("mlp"))?;
+//! let residual = Residual::new(None, DropPath::new(0.1, "blocks.0.mlp")?);
+//!
+//! let step = Stream::new(7, "drop path").at(0);
+//! let pass = Pass::train(&step, &[3, 14]); // the samples that make up the batch
+//! let x = Tensor::ones((2, 50, 48), DType::F32, &Device::Cpu)?;
+//! let y = residual.forward(&x, &mlp.forward(&norm.forward(&x)?)?, &pass)?;
+//!
+//! let gradients = y.sqr()?.mean_all()?.backward()?;
+//! for (name, var) in params.vars() {
+//!     assert!(gradients.get(&var).is_some(), "{name} has no gradient");
+//! }
+//! # Ok::<(), spectralkd_nn::Error>(())
+//! ```
 
 pub mod attention;
 pub mod kernels;

@@ -294,9 +294,7 @@ impl CustomOp1 for Map {
         let (batch, _, channels) = layout.shape().dims3()?;
         let sizes = self.sizes(channels);
         let map = match x {
-            CpuStorage::F32(_) => {
-                CpuStorage::F32(kernel::to_map(simd::best(), sizes, &slice(x, layout)?))
-            }
+            CpuStorage::F32(_) => CpuStorage::F32(kernel::to_map(sizes, &slice(x, layout)?)),
             CpuStorage::F64(_) => CpuStorage::F64(twin::to_map(sizes, &slice(x, layout)?)),
             _ => return Err(unsupported(self.name(), x)),
         };
@@ -308,10 +306,7 @@ impl CustomOp1 for Map {
         Ok(Some(if x.dtype() == DType::F64 {
             tensor(twin::from_map::<f64>(sizes, &numbers(dm)?), x.shape())?
         } else {
-            tensor(
-                kernel::from_map(simd::best(), sizes, &numbers(dm)?),
-                x.shape(),
-            )?
+            tensor(kernel::from_map(sizes, &numbers(dm)?), x.shape())?
         }))
     }
 }

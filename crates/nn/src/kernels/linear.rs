@@ -11,6 +11,7 @@ use super::matmul::{View, product, product_add};
 use super::parallel::{self, even_rows};
 use super::simd::Arch;
 use super::storage::{copy, filled, written};
+use super::transpose::transpose;
 
 /// Parts of the sums over rows in the backward pass.
 const PARTS: usize = 8;
@@ -37,20 +38,58 @@ impl Sizes {
     }
 }
 
-/// y for some rows; all of `y` is written. `x` holds as many rows as `y`.
+/// w^T [K, N], as [`rows`] reads it.
+///
+/// Where many rows share it, it is a copy in its own order, which gemm reads as it lies;
+/// a transposed view it would pack anew for every piece of rows.
+pub struct Transposed<'a> {
+    weight: &'a [f32],
+    copy: Option<Vec<f32>>,
+    inputs: usize,
+    outputs: usize,
+}
+
+impl<'a> Transposed<'a> {
+    /// The transposition of w [N, K]. Panics if it does not have its length.
+    pub fn new(sizes: Sizes, weight: &'a [f32]) -> Self {
+        /// The rows from which the copy pays: it costs about as much as 20 of them.
+        const SHARED_BY: usize = 256;
+        let Sizes {
+            rows,
+            inputs,
+            outputs,
+        } = sizes;
+        assert_eq!(weight.len(), inputs * outputs);
+        let copy = (rows >= SHARED_BY).then(|| {
+            // SAFETY: `transpose` writes every element.
+            unsafe { filled(weight.len(), |out| transpose(weight, outputs, inputs, out)) }
+        });
+        Self {
+            weight,
+            copy,
+            inputs,
+            outputs,
+        }
+    }
+
+    fn view(&self) -> View<'_, f32> {
+        match &self.copy {
+            Some(copy) => View::new(copy, self.inputs, self.outputs),
+            None => View::new(self.weight, self.outputs, self.inputs).t(),
+        }
+    }
+}
+
+/// y for some rows; all of `y` is written. `x` holds at least as many rows as `y`.
 pub fn rows<'a>(
-    sizes: Sizes,
+    weight: &Transposed<'_>,
     x: &[f32],
-    weight: &[f32],
     bias: Option<&[f32]>,
     y: &'a mut [MaybeUninit<f32>],
 ) -> &'a mut [f32] {
-    let Sizes {
-        inputs, outputs, ..
-    } = sizes;
-    let rows = y.len() / outputs;
-    let x = View::new(x, rows, inputs);
-    let weight = View::new(weight, outputs, inputs).t();
+    let outputs = weight.outputs;
+    let x = View::new(x, y.len() / outputs, weight.inputs);
+    let weight = weight.view();
     match bias {
         None => product(y, outputs, 1.0, x, weight),
         Some(bias) => {
@@ -74,9 +113,10 @@ pub fn forward(sizes: Sizes, x: &[f32], weight: &[f32], bias: Option<&[f32]>) ->
     } = sizes;
     check(sizes, x, weight);
     assert!(bias.is_none_or(|b| b.len() == outputs));
+    let transposed = Transposed::new(sizes, weight);
     let piece = even_rows(count, FORWARD_ROWS);
     let fill = |i: usize, y: &mut [MaybeUninit<f32>]| {
-        rows(sizes, &x[i * piece * inputs..], weight, bias, y);
+        rows(&transposed, &x[i * piece * inputs..], bias, y);
     };
     let fill_all = |y: &mut [MaybeUninit<f32>]| {
         parallel::chunks(y, piece * outputs, sizes.work(), fill);

@@ -9,7 +9,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::linear::{self, Sizes, Wanted, add_sums};
+use super::linear::{self, Sizes, Transposed, Wanted, add_sums};
 use super::matmul::{View, product};
 use super::parallel;
 use super::simd::{self, Arch, Simd, WithSimd};
@@ -17,7 +17,7 @@ use super::storage::{filled, scratch, written};
 
 /// Parts of the rows; a part runs on one thread.
 const PARTS: usize = 8;
-/// Rows of a piece within a part: enough for the product, few enough for the cache.
+/// Rows of a piece within a part, at most: enough for the product, few enough for the cache.
 const PIECE: usize = 128;
 
 /// The parameters: w1 [H, C], b1 [H], w2 [C, H], b2 [C].
@@ -111,6 +111,11 @@ impl WithSimd for GeluBoth<'_> {
     }
 }
 
+/// Even pieces of a part, of at most [`PIECE`] rows.
+fn rows_per_piece(part: usize) -> usize {
+    part.div_ceil(part.div_ceil(PIECE).max(1)).max(1)
+}
+
 /// (y [M, C], h [M, H]) of x [M, C]; h is empty unless `keep`.
 pub fn forward(
     arch: Arch,
@@ -124,25 +129,27 @@ pub fn forward(
     } = parameters;
     let (first, second) = parameters.sizes(rows);
     let (w1, b1, w2, b2) = parameters.split();
+    let (w1, w2) = (Transposed::new(first, w1), Transposed::new(second, w2));
     let part = rows.div_ceil(PARTS).max(1);
     let parts = rows.div_ceil(part);
+    let piece = rows_per_piece(part);
     let h_row = if keep { hidden } else { 0 };
     let one_part = |i: usize, y: &mut [MaybeUninit<f32>], h: &mut [MaybeUninit<f32>]| {
-        let room = PIECE.min(part) * hidden;
+        let room = piece * hidden;
         let (mut a, mut own) = (scratch(room), scratch(if keep { 0 } else { room }));
-        for (piece, y) in y.chunks_mut(PIECE * channels).enumerate() {
-            let (start, count) = (piece * PIECE, y.len() / channels);
+        for (n, y) in y.chunks_mut(piece * channels).enumerate() {
+            let (start, count) = (n * piece, y.len() / channels);
             let x = &x[(i * part + start) * channels..][..count * channels];
             let h = if keep {
                 &mut h[start * hidden..]
             } else {
                 &mut own[..]
             };
-            let h = linear::rows(first, x, w1, Some(b1), &mut h[..count * hidden]);
+            let h = linear::rows(&w1, x, Some(b1), &mut h[..count * hidden]);
             let a = &mut a[..count * hidden];
             arch.dispatch(Gelu(h, a));
             // SAFETY: `map1` has written every element.
-            linear::rows(second, unsafe { written(a) }, w2, Some(b2), y);
+            linear::rows(&w2, unsafe { written(a) }, Some(b2), y);
         }
     };
     let work = first.work() + second.work();
@@ -186,6 +193,7 @@ pub fn backward(
     let (w1, _, w2, _) = parameters.split();
     let part = rows.div_ceil(PARTS).max(1);
     let parts = rows.div_ceil(part).max(1);
+    let piece = rows_per_piece(part);
     let dx_row = if wanted.dx { channels } else { 0 };
     let second_at = parameters.first.len();
     let sums_len = if wanted.sums {
@@ -194,11 +202,11 @@ pub fn backward(
         0
     };
     let one_part = |i: usize, dx: &mut [MaybeUninit<f32>], sums: &mut [f32]| {
-        let room = PIECE.min(part) * hidden;
+        let room = piece * hidden;
         let (mut a, mut dh) = (scratch(room), scratch(room));
         let end = rows.min((i + 1) * part);
-        for start in (i * part..end).step_by(PIECE) {
-            let count = PIECE.min(end - start);
+        for start in (i * part..end).step_by(piece) {
+            let count = piece.min(end - start);
             let x = &x[start * channels..][..count * channels];
             let h = &h[start * hidden..][..count * hidden];
             let dy = &dy[start * channels..][..count * channels];

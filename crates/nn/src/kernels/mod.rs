@@ -28,3 +28,4 @@ pub mod residual;
 pub mod simd;
 pub mod storage;
 pub mod tokens;
+pub mod transpose;

@@ -7,7 +7,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::linear::{self, Sizes, Wanted, add_sums};
+use super::linear::{self, Sizes, Transposed, Wanted, add_sums};
 use super::matmul::{View, product};
 use super::parallel;
 use super::simd::Arch;
@@ -83,6 +83,7 @@ fn scatter(grid: Grid, rows: &[f32], image: &mut [MaybeUninit<f32>]) {
 pub fn forward(grid: Grid, images: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
     let sizes = check(grid, images, weight);
     assert_eq!(bias.len(), sizes.outputs);
+    let weight = Transposed::new(sizes, weight);
     let at_once = (ROWS / grid.patches()).max(1);
     let piece = at_once * grid.patches() * sizes.outputs;
     let fill = |i: usize, y: &mut [MaybeUninit<f32>]| {
@@ -93,7 +94,7 @@ pub fn forward(grid: Grid, images: &[f32], weight: &[f32], bias: &[f32]) -> Vec<
             gather(grid, image, rows);
         }
         // SAFETY: `gather` has written the patches of each of the `count` images.
-        linear::rows(sizes, unsafe { written(&mut rows) }, weight, Some(bias), y);
+        linear::rows(&weight, unsafe { written(&mut rows) }, Some(bias), y);
     };
     let fill_all = |y: &mut [MaybeUninit<f32>]| parallel::chunks(y, piece, sizes.work(), fill);
     // SAFETY: the pieces are whole images and cover y; `linear::rows` writes all of each.

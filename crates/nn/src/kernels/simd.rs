@@ -108,7 +108,9 @@ pub fn sum<S: Simd>(simd: S, x: &[f32]) -> f32 {
     for &v in rest {
         acc[0] = simd.add_f32s(acc[0], v);
     }
-    acc[3] = simd.add_f32s(acc[3], simd.partial_load_f32s(tail));
+    if !tail.is_empty() {
+        acc[3] = simd.add_f32s(acc[3], simd.partial_load_f32s(tail));
+    }
     fold(simd, acc)
 }
 
@@ -130,11 +132,13 @@ pub fn dot<S: Simd>(simd: S, x: &[f32], y: &[f32]) -> f32 {
     for (&x, &y) in x_rest.iter().zip(y_rest) {
         acc[0] = simd.mul_add_e_f32s(x, y, acc[0]);
     }
-    let (x, y) = (
-        simd.partial_load_f32s(x_tail),
-        simd.partial_load_f32s(y_tail),
-    );
-    acc[3] = simd.mul_add_e_f32s(x, y, acc[3]);
+    if !x_tail.is_empty() {
+        let (x, y) = (
+            simd.partial_load_f32s(x_tail),
+            simd.partial_load_f32s(y_tail),
+        );
+        acc[3] = simd.mul_add_e_f32s(x, y, acc[3]);
+    }
     fold(simd, acc)
 }
 
@@ -168,6 +172,9 @@ pub fn polynomial<S: Simd, const N: usize>(simd: S, x: S::f32s, c: [f32; N]) -> 
     acc
 }
 
+/// 1.5 * 2^23: adding it rounds to a whole number, which the low bits then hold.
+const ROUND: f32 = 12_582_912.0;
+
 /// e^x, to 2 units in the last place. Results under 2^-125 become 0; NaN stays NaN.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and Waite's two-part ln 2); e^r is Cephes'
@@ -175,8 +182,6 @@ pub fn polynomial<S: Simd, const N: usize>(simd: S, x: S::f32s, c: [f32; N]) -> 
 /// that n = 128 passes.
 #[inline(always)]
 pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    /// 1.5 * 2^23: adding it rounds to a whole number, which the low bits then hold.
-    const ROUND: f32 = 12_582_912.0;
     let (low, high) = (simd.splat_f32s(-87.0), simd.splat_f32s(89.0));
     // Selections rather than `min` and `max`, which lose NaN on some machines.
     let x = simd.select_f32s(simd.less_than_f32s(x, low), low, x);
@@ -216,14 +221,36 @@ pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 /// With a = |x|: cdf(-a) = e^(-a^2 / 2) R(a), where R(a) = erfcx(a / sqrt 2) / 2 is smooth
 /// and needs a rational function only (fitted on 0..10 for this file; R ~ 0.4 / a beyond).
 /// Its error shrinks with the exponential, where a rational erf(x) would lose the tail.
+/// The exponential is 2^(n + f) with a polynomial for 2^f, |f| <= 1/2 (fitted too): it
+/// need not be as exact as [`exp`] where it is small.
 #[inline(always)]
 pub fn normal<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
     const DENSITY_AT_ZERO: f32 = 0.398_942_3;
+    /// e^(-a^2 / 2) is 2^-127 here, whose exponent bits are 0: it comes out as 0.
+    const FURTHEST: f32 = 13.27;
+    let splat = |c| simd.splat_f32s(c);
     let a = simd.abs_f32s(x);
-    let most = simd.splat_f32s(14.0);
-    let a = simd.select_f32s(simd.greater_than_f32s(a, most), most, a);
-    let square = simd.mul_f32s(a, a);
-    let e = exp(simd, simd.mul_f32s(square, simd.splat_f32s(-0.5)));
+    let a = simd.select_f32s(
+        simd.greater_than_f32s(a, splat(FURTHEST)),
+        splat(FURTHEST),
+        a,
+    );
+
+    let t = simd.mul_f32s(simd.mul_f32s(a, a), splat(-0.5 * std::f32::consts::LOG2_E));
+    let shifted = simd.add_f32s(t, splat(ROUND));
+    let f = simd.sub_f32s(t, simd.sub_f32s(shifted, splat(ROUND)));
+    let c = [
+        1.0,
+        std::f32::consts::LN_2,
+        2.402_228_1e-1,
+        5.550_558_5e-2,
+        9.669_712e-3,
+        1.330_059e-3,
+    ];
+    let bits = simd.add_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(127));
+    let scale = simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23));
+    let e = simd.mul_f32s(polynomial(simd, f, c), simd.transmute_f32s_u32s(scale));
+
     let p = polynomial(simd, a, [0.5, 3.259_046e-1, 9.991_437e-2, 1.264_340_5e-2]);
     let q = [
         1.0,
@@ -233,7 +260,7 @@ pub fn normal<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
         3.172_036_3e-2,
     ];
     let tail = simd.mul_f32s(e, simd.div_f32s(p, polynomial(simd, a, q)));
-    let above = simd.sub_f32s(simd.splat_f32s(1.0), tail);
-    let cdf = simd.select_f32s(simd.greater_than_f32s(x, simd.splat_f32s(0.0)), above, tail);
-    (cdf, simd.mul_f32s(e, simd.splat_f32s(DENSITY_AT_ZERO)))
+    let above = simd.sub_f32s(splat(1.0), tail);
+    let cdf = simd.select_f32s(simd.greater_than_f32s(x, splat(0.0)), above, tail);
+    (cdf, simd.mul_f32s(e, splat(DENSITY_AT_ZERO)))
 }

@@ -4,14 +4,15 @@
 //! gradients: dx = dy without the prefix rows; the prefix and the positions get sums over
 //! the batch, image after image.
 //!
-//! Map: m [B, C, N] is the transposition of rows P.. of x [B, P + N, C], tile by tile;
+//! Map: m [B, C, N] is the transposition of rows P.. of x [B, P + N, C];
 //! backward transposes back and writes zeros into the prefix rows.
 
 use std::mem::MaybeUninit;
 
 use super::parallel::{self, CHUNK};
 use super::simd::Arch;
-use super::storage::{copy, filled};
+use super::storage::filled;
+use super::transpose::transpose;
 
 /// The sizes P, N, C.
 #[derive(Clone, Copy, Debug)]
@@ -83,13 +84,13 @@ pub fn sum_over_batch(arch: Arch, sizes: Sizes, dy: &[f32]) -> Vec<f32> {
 }
 
 /// m [B, C, N] of x [B, P + N, C].
-pub fn to_map(arch: Arch, sizes: Sizes, x: &[f32]) -> Vec<f32> {
+pub fn to_map(sizes: Sizes, x: &[f32]) -> Vec<f32> {
     let (at, patches, all) = sizes.numbers();
     assert!(patches > 0 && x.len().is_multiple_of(all));
     let batch = x.len() / all;
     let fill = |i: usize, map: &mut [MaybeUninit<f32>]| {
         let x = &x[i * all + at..][..patches];
-        arch.dispatch(|| transpose(x, sizes.patches, sizes.channels, map));
+        transpose(x, sizes.patches, sizes.channels, map);
     };
     let fill_all = |map: &mut [MaybeUninit<f32>]| {
         parallel::chunks(map, patches, batch * patches, fill);
@@ -99,7 +100,7 @@ pub fn to_map(arch: Arch, sizes: Sizes, x: &[f32]) -> Vec<f32> {
 }
 
 /// dx [B, P + N, C] of dm [B, C, N]: zero in the prefix rows.
-pub fn from_map(arch: Arch, sizes: Sizes, dm: &[f32]) -> Vec<f32> {
+pub fn from_map(sizes: Sizes, dm: &[f32]) -> Vec<f32> {
     let (at, patches, all) = sizes.numbers();
     assert!(patches > 0 && dm.len().is_multiple_of(patches));
     let batch = dm.len() / patches;
@@ -107,37 +108,10 @@ pub fn from_map(arch: Arch, sizes: Sizes, dm: &[f32]) -> Vec<f32> {
         let (prefix, dx) = dx.split_at_mut(at);
         prefix.fill(MaybeUninit::new(0.0));
         let dm = &dm[i * patches..][..patches];
-        arch.dispatch(|| transpose(dm, sizes.channels, sizes.patches, dx));
+        transpose(dm, sizes.channels, sizes.patches, dx);
     };
     let fill_all = |dx: &mut [MaybeUninit<f32>]| parallel::chunks(dx, all, batch * all, fill);
     // SAFETY: the pieces are one image each and cover dx; `fill` writes the prefix rows,
     // `transpose` the others.
     unsafe { filled(batch * all, fill_all) }
-}
-
-/// Writes all of `out` [cols, rows] from `x` [rows, cols], in tiles of 8 by 8, each one
-/// vector wide on either side; the rims number by number.
-#[inline(always)]
-fn transpose(x: &[f32], rows: usize, cols: usize, out: &mut [MaybeUninit<f32>]) {
-    const TILE: usize = 8;
-    assert!(x.len() == rows * cols && out.len() == rows * cols);
-    let (whole_rows, whole_cols) = (rows / TILE * TILE, cols / TILE * TILE);
-    for col in (0..whole_cols).step_by(TILE) {
-        for row in (0..whole_rows).step_by(TILE) {
-            let mut tile = [[0.0f32; TILE]; TILE];
-            for (i, tile) in tile.iter_mut().enumerate() {
-                tile.copy_from_slice(&x[(row + i) * cols + col..][..TILE]);
-            }
-            for j in 0..TILE {
-                let column: [f32; TILE] = std::array::from_fn(|i| tile[i][j]);
-                copy(&column, &mut out[(col + j) * rows + row..][..TILE]);
-            }
-        }
-    }
-    for row in 0..rows {
-        let rest = if row < whole_rows { whole_cols } else { 0 };
-        for col in rest..cols {
-            out[col * rows + row].write(x[row * cols + col]);
-        }
-    }
 }
