@@ -20,7 +20,7 @@ pub struct LayerNorm {
 
 impl LayerNorm {
     /// A norm of `channels` channels with the parameters `weight` (1 at first) and `bias`
-    /// (0), each [channels]. timm's `eps` is 1e-6 for DeiT and CaiT, 1e-5 for Swin.
+    /// (0), each `[channels]`. timm's `eps` is 1e-6 for DeiT and CaiT, 1e-5 for Swin.
     pub fn new(channels: usize, eps: f64, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
             weight: vb.get_with_hints(channels, "weight", Init::Const(1.0))?,

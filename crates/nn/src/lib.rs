@@ -49,6 +49,7 @@ pub mod params;
 pub mod scalar;
 pub mod tokens;
 
+mod drop_path;
 mod error;
 mod gelu;
 mod layer_norm;
@@ -59,6 +60,7 @@ mod patch_embed;
 mod residual;
 
 pub use attention::{Attention, ClassAttention, TalkingHeadAttention};
+pub use drop_path::DropPath;
 pub use error::{Error, Result};
 pub use gelu::Gelu;
 pub use layer_norm::LayerNorm;
@@ -67,4 +69,4 @@ pub use mlp::Mlp;
 pub use params::Params;
 pub use pass::{Draws, Pass};
 pub use patch_embed::PatchEmbed;
-pub use residual::{DropPath, LayerScale, Residual};
+pub use residual::{LayerScale, Residual};

@@ -25,7 +25,7 @@ pub struct Linear {
 impl Linear {
     /// A layer from `inputs` to `outputs` numbers with the parameter `weight`, [outputs,
     /// inputs], N(0, 0.02) at first as timm's transformers have it, and, if `bias`, the
-    /// parameter `bias`, [outputs], 0 at first.
+    /// parameter `bias`, `[outputs]`, 0 at first.
     pub fn new(inputs: usize, outputs: usize, bias: bool, vb: VarBuilder) -> Result<Self> {
         let weight = vb.get_with_hints((outputs, inputs), "weight", LINEAR_INIT)?;
         let zeros = Init::Const(0.0);
@@ -35,7 +35,7 @@ impl Linear {
         Self::from_tensors(weight, bias)
     }
 
-    /// A layer of these parameters: weight [outputs, inputs], bias [outputs].
+    /// A layer of these parameters: weight [outputs, inputs], bias `[outputs]`.
     pub fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
         let shape = |expected: &str, got: &Tensor| Error::Shape {
             layer: "Linear",
@@ -62,7 +62,7 @@ impl Linear {
         &self.weight
     }
 
-    /// The bias, [outputs], if there is one.
+    /// The bias, `[outputs]`, if there is one.
     pub fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
     }
@@ -107,7 +107,7 @@ impl Linear {
     }
 }
 
-/// x [..., K], weight [N, K] and perhaps bias [N] to [..., N].
+/// x [..., K], weight [N, K] and perhaps bias `[N]` to [..., N].
 struct LinearOp;
 
 impl LinearOp {

@@ -24,7 +24,7 @@ pub struct PatchEmbed {
 impl PatchEmbed {
     /// From `in_chans` channels in patches of `patch` by `patch` pixels to `embed_dim`
     /// numbers, with the parameters `proj.weight` [embed_dim, in_chans, patch, patch] and
-    /// `proj.bias` [embed_dim], both uniform in +-1 / sqrt(in_chans patch^2) at first (a
+    /// `proj.bias` `[embed_dim]`, both uniform in +-1 / sqrt(in_chans patch^2) at first (a
     /// convolution's default in PyTorch, which timm leaves).
     pub fn new(in_chans: usize, embed_dim: usize, patch: usize, vb: VarBuilder) -> Result<Self> {
         if in_chans * embed_dim * patch == 0 {

@@ -4,7 +4,7 @@
 //! Backward, with h = dy w: dx = r (h - mean(h) - n mean(h n)); dw = sum over rows of dy n;
 //! db = sum over rows of dy. Mean and r are computed again from x, which is read anyway;
 //! a row stays in the L1 cache between its passes. The sums over rows are cut into
-//! [`PARTS`] parts by the number of rows alone.
+//! `PARTS` parts by the number of rows alone.
 
 use std::mem::MaybeUninit;
 
@@ -15,12 +15,12 @@ use super::storage::filled;
 /// Parts of the sums over rows.
 const PARTS: usize = 8;
 
-/// What layer norm multiplies and adds: weight and bias [C], and eps.
+/// What layer norm multiplies and adds: weight and bias `[C]`, and eps.
 #[derive(Clone, Copy)]
 pub struct Affine<'a> {
-    /// w, [C].
+    /// w, `[C]`.
     pub weight: &'a [f32],
-    /// b, [C].
+    /// b, `[C]`.
     pub bias: &'a [f32],
     /// Added to the variance.
     pub eps: f32,

@@ -1,7 +1,7 @@
-//! The linear map y = x w^T + b of rows x [M, K], with w [N, K] and b [N].
+//! The linear map y = x w^T + b of rows x [M, K], with w [N, K] and b `[N]`.
 //!
 //! Backward: dx = dy w, dw = dy^T x, db = sum over rows of dy. Forward runs over even
-//! pieces of rows, which start as copies of b. Backward cuts the rows into [`PARTS`]
+//! pieces of rows, which start as copies of b. Backward cuts the rows into `PARTS`
 //! parts; each walks through its rows once, in pieces that stay in the L2 cache, writes
 //! their dx and adds their share of dw and db onto its own sums.
 
@@ -134,7 +134,7 @@ pub struct Wanted {
     pub sums: bool,
 }
 
-/// (dx [M, K], dw [N, K] followed by db [N]); a vector that is not wanted is empty.
+/// (dx [M, K], dw [N, K] followed by db `[N]`); a vector that is not wanted is empty.
 /// Panics if a slice does not have its length.
 pub fn backward(
     arch: Arch,
@@ -189,7 +189,7 @@ pub fn backward(
     (dx, parallel::add_parts(sums, sums_len))
 }
 
-/// Adds the share of some rows onto `sums`, dw [N, K] followed by db [N].
+/// Adds the share of some rows onto `sums`, dw [N, K] followed by db `[N]`.
 pub fn add_sums(arch: Arch, sizes: Sizes, x: &[f32], dy: &[f32], sums: &mut [f32]) {
     let Sizes {
         inputs, outputs, ..

@@ -5,7 +5,7 @@
 //! tensor of H columns but h is ever written to memory, and h only where a backward pass
 //! will want it. Backward walks over the rows once: da = dy w2; dh = da gelu'(h) and a
 //! come out of one evaluation of the normal distribution; dw2 = dy^T a, dw1 = dh^T x,
-//! dx = dh w1, and b1, b2 by column sums, added up in [`PARTS`] parts of the rows.
+//! dx = dh w1, and b1, b2 by column sums, added up in `PARTS` parts of the rows.
 
 use std::mem::MaybeUninit;
 
@@ -20,7 +20,7 @@ const PARTS: usize = 8;
 /// Rows of a piece within a part, at most: enough for the product, few enough for the cache.
 const PIECE: usize = 128;
 
-/// The parameters: w1 [H, C], b1 [H], w2 [C, H], b2 [C].
+/// The parameters: w1 [H, C], b1 `[H]`, w2 [C, H], b2 `[C]`.
 #[derive(Clone, Copy)]
 pub struct Parameters<'a> {
     /// w1 followed by b1.

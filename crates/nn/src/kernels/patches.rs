@@ -101,7 +101,7 @@ pub fn forward(grid: Grid, images: &[f32], weight: &[f32], bias: &[f32]) -> Vec<
     unsafe { filled(sizes.rows * sizes.outputs, fill_all) }
 }
 
-/// (dimages, dw [outputs, C p p] followed by db [outputs]); a vector that is not wanted is
+/// (dimages, dw [outputs, C p p] followed by db `[outputs]`); a vector that is not wanted is
 /// empty. Panics if a slice does not have its length.
 pub fn backward(
     arch: Arch,

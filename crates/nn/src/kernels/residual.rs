@@ -1,9 +1,9 @@
 //! The end of a residual branch: y = x + f gamma z, where z [B, ..., C] is the branch's
-//! output, gamma [C] LayerScale (Touvron et al. 2021, CaiT) and f [B] drop path's factor
+//! output, gamma `[C]` LayerScale (Touvron et al. 2021, CaiT) and f `[B]` drop path's factor
 //! of each sample, 0 or 1 / keep (Huang et al. 2016). Either may be absent (1).
 //!
 //! Backward: dx = dy (no work), dz = f gamma dy, dgamma = sum over rows of f dy z. The
-//! sum is cut into [`PARTS`] parts by the number of rows alone.
+//! sum is cut into `PARTS` parts by the number of rows alone.
 
 use std::mem::MaybeUninit;
 
@@ -19,9 +19,9 @@ const PARTS: usize = 8;
 pub struct Factors<'a> {
     /// C.
     pub channels: usize,
-    /// gamma, [C].
+    /// gamma, `[C]`.
     pub gamma: Option<&'a [f32]>,
-    /// f, [B].
+    /// f, `[B]`.
     pub samples: Option<&'a [f32]>,
     /// Rows in a sample.
     pub rows: usize,
@@ -102,7 +102,7 @@ fn scale(factors: Factors<'_>, row: usize, dy: &[f32], dz: &mut [MaybeUninit<f32
     }
 }
 
-/// dgamma, [C], of z and dy.
+/// dgamma, `[C]`, of z and dy.
 pub fn gamma_gradient(arch: Arch, factors: Factors<'_>, z: &[f32], dy: &[f32]) -> Vec<f32> {
     assert_eq!(z.len(), dy.len());
     let channels = check(&factors, z);

@@ -53,7 +53,7 @@ pub fn cpu(storage: &Storage) -> Result<&CpuStorage> {
 }
 
 /// The numbers of a CPU tensor in row-major order, for as long as this value lives: what
-/// [`slice`] gives, where there is a tensor and not a storage (in backward passes).
+/// [`slice()`] gives, where there is a tensor and not a storage (in backward passes).
 pub struct Numbers<'a, T> {
     guard: StorageRef<'a>,
     copy: Option<Vec<T>>,
@@ -85,11 +85,6 @@ impl<T: WithDType> Deref for Numbers<'_, T> {
             (None, _) => &[],
         }
     }
-}
-
-/// Runs `f` on the numbers of a CPU tensor in row-major order.
-pub fn with<T: WithDType, R>(tensor: &Tensor, f: impl FnOnce(&[T]) -> R) -> Result<R> {
-    Ok(f(&numbers(tensor)?))
 }
 
 /// A copy of a CPU tensor's numbers in row-major order.

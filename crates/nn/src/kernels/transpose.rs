@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-/// Writes all of `out` [cols, rows] from `x` [rows, cols], [`BLOCK`] columns at a time:
+/// Writes all of `out` [cols, rows] from `x` [rows, cols], `BLOCK` columns at a time:
 /// each row's numbers go on with as many lines of `out`.
 pub fn transpose(x: &[f32], rows: usize, cols: usize, out: &mut [MaybeUninit<f32>]) {
     const BLOCK: usize = 8;

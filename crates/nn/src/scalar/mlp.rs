@@ -3,7 +3,7 @@
 use super::{Real, gelu, linear};
 use crate::kernels::linear::Sizes;
 
-/// The parameters: w1 [H, C] followed by b1 [H], and w2 [C, H] followed by b2 [C].
+/// The parameters: w1 [H, C] followed by b1 `[H]`, and w2 [C, H] followed by b2 `[C]`.
 #[derive(Clone, Copy)]
 pub struct Parameters<'a, T> {
     /// w1 followed by b1.

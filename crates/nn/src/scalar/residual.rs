@@ -1,4 +1,4 @@
-//! The twin of [`crate::kernels::residual`]. `gamma` [C] and `samples` [B] may be absent.
+//! The twin of [`crate::kernels::residual`]. `gamma` `[C]` and `samples` `[B]` may be absent.
 
 use super::Real;
 

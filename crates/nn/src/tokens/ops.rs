@@ -1,126 +1,14 @@
-//! Tokens on their way into a transformer (class token, positions) and out of it (maps).
+//! The operations behind [`super::assemble`] and [`super::to_map`].
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
 
-use crate::error::{Error, Result};
 use crate::kernels::simd;
 use crate::kernels::storage::{numbers, slice, tensor, unsupported, wanted};
 use crate::kernels::tokens::{self as kernel, Sizes};
 use crate::scalar::tokens as twin;
 
-/// Puts the tokens `prefix` [1, P, C] (class token, distillation token) before the patch
-/// tokens `x` [B, N, C] of every image and adds the position embedding [1, P + N, C];
-/// without a prefix P is 0. Gives [B, P + N, C]. F32 or F64 on a CPU.
-pub fn assemble(x: &Tensor, prefix: Option<&Tensor>, position: &Tensor) -> Result<Tensor> {
-    check_assembly(x, prefix, position)?;
-    if !x.device().is_cpu() {
-        return assemble_composed(x, prefix, position);
-    }
-    Ok(match prefix {
-        Some(prefix) => x.apply_op3(prefix, position, Assemble)?,
-        None => x.apply_op2(position, Assemble)?,
-    })
-}
-
-/// [`assemble`] out of candle's own operations: the path of other devices.
-pub fn assemble_composed(x: &Tensor, prefix: Option<&Tensor>, position: &Tensor) -> Result<Tensor> {
-    check_assembly(x, prefix, position)?;
-    let x = match prefix {
-        Some(prefix) => {
-            let (batch, _, channels) = x.dims3()?;
-            let prefix = prefix.expand((batch, prefix.dim(1)?, channels))?;
-            Tensor::cat(&[&prefix, x], 1)?
-        }
-        None => x.clone(),
-    };
-    Ok(x.broadcast_add(position)?)
-}
-
-/// The patch tokens of `x` [B, P + H W, C] as a feature map [B, C, H, W], contiguous; the
-/// first `prefix` tokens are left out. F32 or F64 on a CPU.
-///
-/// ```
-/// use candle_core::{Device, Tensor};
-/// let tokens = Tensor::arange(0f32, 14.0, &Device::Cpu)?.reshape((1, 7, 2))?;
-/// let map = spectralkd_nn::tokens::to_map(&tokens, 1, [2, 3])?;
-/// assert_eq!(map.dims(), [1, 2, 2, 3]);
-/// assert_eq!(map.flatten_all()?.to_vec1::<f32>()?[..6], [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]);
-/// # Ok::<(), spectralkd_nn::Error>(())
-/// ```
-pub fn to_map(x: &Tensor, prefix: usize, [height, width]: [usize; 2]) -> Result<Tensor> {
-    check_map(x, prefix, [height, width])?;
-    if !x.device().is_cpu() {
-        return to_map_composed(x, prefix, [height, width]);
-    }
-    Ok(x.apply_op1(Map {
-        prefix,
-        height,
-        width,
-    })?)
-}
-
-/// [`to_map`] out of candle's own operations: the path of other devices.
-pub fn to_map_composed(x: &Tensor, prefix: usize, [height, width]: [usize; 2]) -> Result<Tensor> {
-    check_map(x, prefix, [height, width])?;
-    let (batch, _, channels) = x.dims3()?;
-    let map = x
-        .narrow(1, prefix, height * width)?
-        .transpose(1, 2)?
-        .contiguous()?;
-    Ok(map.reshape((batch, channels, height, width))?)
-}
-
-fn shape_error(layer: &'static str, expected: String, got: &Tensor) -> Error {
-    let got = got.dims().to_vec();
-    Error::Shape {
-        layer,
-        expected,
-        got,
-    }
-}
-
-fn check_assembly(x: &Tensor, prefix: Option<&Tensor>, position: &Tensor) -> Result<()> {
-    let &[_, patches, channels] = x.dims() else {
-        let expected = "patch tokens [batch, patches, channels]".into();
-        return Err(shape_error("tokens::assemble", expected, x));
-    };
-    if patches * channels == 0 {
-        let expected = "at least one patch and one channel".into();
-        return Err(shape_error("tokens::assemble", expected, x));
-    }
-    let tokens = match prefix {
-        None => patches,
-        Some(prefix) => match prefix.dims() {
-            &[1, count, c] if c == channels => count + patches,
-            _ => {
-                let expected = format!("prefix tokens [1, ..., {channels}]");
-                return Err(shape_error("tokens::assemble", expected, prefix));
-            }
-        },
-    };
-    if position.dims() != [1, tokens, channels] {
-        let expected = format!("a position embedding [1, {tokens}, {channels}]");
-        return Err(shape_error("tokens::assemble", expected, position));
-    }
-    Ok(())
-}
-
-fn check_map(x: &Tensor, prefix: usize, [height, width]: [usize; 2]) -> Result<()> {
-    if let &[_, tokens, channels] = x.dims()
-        && tokens == prefix + height * width
-        && height * width * channels > 0
-    {
-        return Ok(());
-    }
-    let expected = format!(
-        "[batch, {}, channels] for {prefix} prefix tokens and a map of {height} x {width}",
-        prefix + height * width
-    );
-    Err(shape_error("tokens::to_map", expected, x))
-}
-
 /// x [B, N, C], perhaps prefix [1, P, C], and position [1, P + N, C].
-struct Assemble;
+pub(super) struct Assemble;
 
 impl Assemble {
     fn sizes(x: &Shape, position: &Shape) -> candle_core::Result<Sizes> {
@@ -268,10 +156,10 @@ impl CustomOp2 for Assemble {
 }
 
 /// x [B, P + H W, C] to [B, C, H, W].
-struct Map {
-    prefix: usize,
-    height: usize,
-    width: usize,
+pub(super) struct Map {
+    pub(super) prefix: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
 }
 
 impl Map {
