@@ -49,8 +49,13 @@ pub(super) fn bar_chart(groups: usize, categories: usize) -> BarChart {
 
 pub(super) fn panels(count: usize, mark: Mark) -> SmallMultiples {
     let figure = SmallMultiples::new("panels", "Panels")
-        .x(Axis::new("frequency").unit("cycles per channel"))
-        .y(Axis::new("mean amplitude over all images and positions of the batch").unit("units"))
+        .x(Axis::new("frequency").unit(
+            "cycles per channel, where the order of channels is arbitrary and one bin is 1/48",
+        ))
+        .y(
+            Axis::new("mean amplitude over all images and positions of the batch")
+                .unit("feature units, white noise of the same width and RMS: 1"),
+        )
         .mark(mark);
     (0..count).fold(figure, |figure, p| {
         let series = |name: &str, a: f64| {
