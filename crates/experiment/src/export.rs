@@ -45,6 +45,9 @@ pub fn weights(
         path: trained,
         source,
     })?;
+    if let Some(parent) = export.weights.parent() {
+        std::fs::create_dir_all(parent).map_err(Error::write(parent))?;
+    }
     write_atomic(&export.weights, &bytes)?;
     let call = manifest.invocations.last();
     let made = WeightsManifest {
