@@ -16,8 +16,11 @@
 //!   ones; [`Pass`] tells a forward pass whether it trains, and with which random draws.
 //!
 //! Results are the same to the bit for every number of threads. Where speed matters, run
-//! the loop inside `rayon::ThreadPool::install` and set an allocator that keeps freed
-//! memory (mimalloc, say) in the program.
+//! the loop inside `rayon::ThreadPool::install`, set an allocator that keeps freed memory
+//! (mimalloc, say) in the program, and set `CANDLE_NUM_THREADS=1` in its environment:
+//! candle 0.11 runs large element-wise operations, among them the additions of gradients,
+//! on a second pool of its own, whose spinning barriers cost milliseconds where cores are
+//! shared (with rayon's workers, too).
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};

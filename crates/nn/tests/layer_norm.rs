@@ -142,7 +142,7 @@ fn starts_as_the_plain_norm_and_checks_shapes() {
 fn bits_do_not_depend_on_the_pool() {
     same_on_all_pools(|| {
         let (x, w, b) = (
-            var(1, &[999, 48], DType::F32),
+            var(1, &[2000, 48], DType::F32),
             var(2, &[48], DType::F32),
             var(3, &[48], DType::F32),
         );
