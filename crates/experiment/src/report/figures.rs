@@ -5,7 +5,7 @@ use spectralkd_evaluation::figure::{
 };
 
 use super::history::{RunHistory, series};
-use super::spectra::Spectra;
+use super::spectra::{Intensity, Spectra};
 use crate::analysis::distance_key;
 use crate::config::Experiment;
 use crate::error::Result;
@@ -206,7 +206,7 @@ pub fn intensity(experiment: &Experiment, spectra: &Spectra) -> Result<Option<Fi
         )
         .series(Series::new("teacher", points(&teacher.normalised_intensity())).style(TEACHER_STYLE));
     for (i, variant) in experiment.variants.iter().enumerate() {
-        if let Some((mean, band)) = spectra.intensity(&variant.name) {
+        if let Some(Intensity { mean, band }) = spectra.intensity(&variant.name) {
             chart = chart.series(
                 Series::new(&variant.label, points(&mean))
                     .band(band)

@@ -66,6 +66,15 @@ impl Layers {
     }
 }
 
+/// Normalised intensity by layer.
+#[derive(Clone, Debug)]
+pub struct Intensity {
+    /// Mean over seeds.
+    pub mean: Vec<f64>,
+    /// (Lowest, highest) seed.
+    pub band: Vec<(f64, f64)>,
+}
+
 /// The spectra of an experiment.
 #[derive(Clone, Debug)]
 pub struct Spectra {
@@ -102,8 +111,8 @@ impl Spectra {
             .map(|(_, l)| l)
     }
 
-    /// Normalised intensity by layer: mean over seeds, and (lowest, highest) seed.
-    pub fn intensity(&self, variant: &str) -> Option<(Vec<f64>, Vec<(f64, f64)>)> {
+    /// Normalised intensity of a variant's layers over its seeds.
+    pub fn intensity(&self, variant: &str) -> Option<Intensity> {
         let runs: Vec<&Layers> = self.students(variant).collect();
         let depth = runs.iter().map(|l| l.normalised.len()).min()?;
         let at = |i: usize| runs.iter().map(move |l| l.normalised[i]);
@@ -114,9 +123,9 @@ impl Spectra {
                 at(i).fold(f64::NEG_INFINITY, f64::max),
             )
         };
-        Some((
-            (0..depth).map(mean).collect(),
-            (0..depth).map(band).collect(),
-        ))
+        Some(Intensity {
+            mean: (0..depth).map(mean).collect(),
+            band: (0..depth).map(band).collect(),
+        })
     }
 }

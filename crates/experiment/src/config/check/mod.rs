@@ -34,10 +34,7 @@ pub(super) fn check(merged: &Merged<'_>, folder: &Path) -> Result<Experiment> {
 
     let data = data(&raw.data, &fail)?;
     let model_info = model(&raw.model, "model", &data, &fail)?;
-    let teacher = match &raw.teacher {
-        Some(teacher) => Some(self::teacher(teacher, folder)),
-        None => None,
-    };
+    let teacher = raw.teacher.as_ref().map(|t| teacher(t, folder));
     let teacher_info = match &teacher {
         Some(t) => Some(model(&t.model, "teacher.model", &data, &fail)?),
         None => None,
