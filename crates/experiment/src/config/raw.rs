@@ -1,7 +1,7 @@
 //! The TOML file as it is written: types and names, no logic, no defaults.
 //!
 //! Every struct refuses unknown keys. What a missing key means is decided in
-//! [`super::check`], where the raw file becomes a [`super::Experiment`].
+//! the checks, where the raw file becomes a [`super::Experiment`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
