@@ -7,14 +7,14 @@ use candle_nn::ops::softmax;
 use crate::error::Result;
 use crate::kernels::attention::Mixing;
 
-/// [`softmax_attention`](crate::kernels::attention::softmax_attention) of packed rows
+/// [`softmax_attention`](super::softmax_attention) of packed rows
 /// [B, N, 3C] to [B, N, C].
 pub fn softmax_attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
     let [q, k, v] = split_qkv(qkv, heads)?;
     merge_heads(&softmax(&scores(&q, &k)?, D::Minus1)?.matmul(&v)?)
 }
 
-/// [`talking_attention`](crate::kernels::attention::talking_attention) of packed rows
+/// [`talking_attention`](super::talking_attention) of packed rows
 /// [B, N, 3C] and a mixing vector ([`Mixing`]) to [B, N, C].
 pub fn talking_attention(qkv: &Tensor, mixing: &Tensor, heads: usize) -> Result<Tensor> {
     let [q, k, v] = split_qkv(qkv, heads)?;
@@ -27,7 +27,7 @@ pub fn talking_attention(qkv: &Tensor, mixing: &Tensor, heads: usize) -> Result<
     merge_heads(&weights.matmul(&v)?)
 }
 
-/// [`class_attention`](crate::kernels::attention::class_attention) of q [B, Nq, C] to k and
+/// [`class_attention`](super::class_attention) of q [B, Nq, C] to k and
 /// v [B, N, C], giving [B, Nq, C].
 pub fn class_attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<Tensor> {
     let [q, k, v] = [

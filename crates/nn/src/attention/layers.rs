@@ -35,7 +35,7 @@ pub struct Attention {
 impl Attention {
     /// Attention of `heads` heads over `dim` channels with the parameters `qkv.weight`
     /// [3 dim, dim], whose rows are q, k and v, each head after head, `qkv.bias` [3 dim] if
-    /// `qkv_bias`, `proj.weight` [dim, dim] and `proj.bias` [dim].
+    /// `qkv_bias`, `proj.weight` \[dim, dim\] and `proj.bias` \[dim\].
     ///
     /// # Errors
     /// If `heads` does not divide `dim`, or the builder lacks a parameter.
@@ -73,7 +73,7 @@ pub struct TalkingHeadAttention {
 
 impl TalkingHeadAttention {
     /// [`Attention::new`]'s parameters, and for the mixing before the softmax
-    /// `proj_l.weight` [heads, heads] and `proj_l.bias` [heads], for that after it
+    /// `proj_l.weight` \[heads, heads\] and `proj_l.bias` \[heads\], for that after it
     /// `proj_w.weight` and `proj_w.bias`.
     ///
     /// # Errors
@@ -126,8 +126,8 @@ pub struct ClassAttention {
 
 impl ClassAttention {
     /// Attention of `heads` heads over `dim` channels with the parameters `q.weight`,
-    /// `k.weight`, `v.weight` and `proj.weight` [dim, dim], `proj.bias` [dim], and if
-    /// `qkv_bias` `q.bias`, `k.bias` and `v.bias` [dim].
+    /// `k.weight`, `v.weight` and `proj.weight` \[dim, dim\], `proj.bias` \[dim\], and if
+    /// `qkv_bias` `q.bias`, `k.bias` and `v.bias` \[dim\].
     ///
     /// # Errors
     /// If `heads` does not divide `dim`, or the builder lacks a parameter.

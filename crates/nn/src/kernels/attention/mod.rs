@@ -15,7 +15,7 @@
 //!
 //! `l` adds the same number to a whole row, which the softmax cancels. Its gradient is
 //! written as the zero that it is in exact arithmetic, and not as rounding noise.
-//! An additive score bias or mask (windows of a Swin) belongs behind [`Blocks::dot_keys`],
+//! An additive score bias or mask (windows of a Swin) belongs behind `Blocks::dot_keys`,
 //! once in each pass.
 //!
 //! How it is blocked: a task (one head of an image, or all of them where they talk) packs
@@ -30,7 +30,6 @@
 //! fit in cache here, the softmax needs no running maximum. For talking heads: Shazeer et
 //! al. 2020, in the order of timm's `TalkingHeadAttn`.
 //!
-//! [`Blocks::dot_keys`]: blocks::Blocks::dot_keys
 
 mod blocks;
 mod dots;
@@ -109,8 +108,8 @@ impl Shape {
 }
 
 /// The parameters of talking heads, in the order in which they lie in one vector of
-/// [`Mixing::len`] numbers: timm's `proj_l.weight` [H, H], `proj_l.bias` [H],
-/// `proj_w.weight` [H, H], `proj_w.bias` [H].
+/// [`Mixing::len`] numbers: timm's `proj_l.weight` \[H, H\], `proj_l.bias` \[H\],
+/// `proj_w.weight` \[H, H\], `proj_w.bias` \[H\].
 #[derive(Clone, Copy, Debug)]
 pub struct Mixing<V> {
     /// Mixes the scores before the softmax: row g holds the weights of result head g.
