@@ -1,0 +1,127 @@
+//! The attention operations at the models' shapes, fused beside composed of candle's own,
+//! forward ("fwd") and forward with backward ("both").
+//!
+//! `cargo bench -p spectralkd-benches --bench attention -- 'deit_tiny/fwd'`
+//!
+//! For one core: `RAYON_NUM_THREADS=1 taskset -c 0 cargo bench ...`. "both" carries what
+//! candle's backward adds to any operation: a product, a sum, and zeros to add gradients to.
+
+use candle_core::{Device, Tensor, Var};
+use criterion::{Criterion, criterion_group, criterion_main};
+use spectralkd_base::random::Stream;
+use spectralkd_nn::Result;
+use spectralkd_nn::attention::{class_attention, composed, softmax_attention, talking_attention};
+use spectralkd_nn::kernels::attention::Mixing;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Softmax,
+    Talking,
+    Class,
+}
+
+struct Case {
+    name: &'static str,
+    kind: Kind,
+    batch: usize,
+    tokens: usize,
+    heads: usize,
+    head_dim: usize,
+}
+
+const fn case(
+    name: &'static str,
+    kind: Kind,
+    [batch, tokens, heads, head_dim]: [usize; 4],
+) -> Case {
+    Case {
+        name,
+        kind,
+        batch,
+        tokens,
+        heads,
+        head_dim,
+    }
+}
+
+/// deit_tiny and cait_s24 at 224 px; the student and the teacher of the headline experiment.
+const CASES: [Case; 6] = [
+    case("deit_tiny", Kind::Softmax, [16, 197, 3, 64]),
+    case("cait_s24", Kind::Talking, [8, 196, 8, 48]),
+    case("cait_s24_class", Kind::Class, [8, 197, 8, 48]),
+    case("student", Kind::Softmax, [64, 50, 3, 16]),
+    case("teacher", Kind::Talking, [64, 49, 4, 24]),
+    case("teacher_class", Kind::Class, [64, 50, 4, 24]),
+];
+
+/// A variable of standard normal numbers.
+fn var(name: &str, shape: &[usize]) -> Var {
+    let mut stream = Stream::new(1, name);
+    let count = shape.iter().product();
+    let data: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
+    let tensor = Tensor::from_vec(data, shape, &Device::Cpu).expect("a CPU tensor");
+    Var::from_tensor(&tensor).expect("a variable")
+}
+
+impl Case {
+    /// What the operation is applied to.
+    fn inputs(&self) -> Vec<Var> {
+        let (batch, tokens) = (self.batch, self.tokens);
+        let channels = self.heads * self.head_dim;
+        match self.kind {
+            Kind::Softmax => vec![var("qkv", &[batch, tokens, 3 * channels])],
+            Kind::Talking => vec![
+                var("qkv", &[batch, tokens, 3 * channels]),
+                var("mixing", &[Mixing::len(self.heads)]),
+            ],
+            Kind::Class => vec![
+                var("q", &[batch, 1, channels]),
+                var("k", &[batch, tokens, channels]),
+                var("v", &[batch, tokens, channels]),
+            ],
+        }
+    }
+
+    fn fused(&self, x: &[Tensor]) -> Result<Tensor> {
+        match self.kind {
+            Kind::Softmax => softmax_attention(&x[0], self.heads),
+            Kind::Talking => talking_attention(&x[0], &x[1], self.heads),
+            Kind::Class => class_attention(&x[0], &x[1], &x[2], self.heads),
+        }
+    }
+
+    fn composed(&self, x: &[Tensor]) -> Result<Tensor> {
+        match self.kind {
+            Kind::Softmax => composed::softmax_attention(&x[0], self.heads),
+            Kind::Talking => composed::talking_attention(&x[0], &x[1], self.heads),
+            Kind::Class => composed::class_attention(&x[0], &x[1], &x[2], self.heads),
+        }
+    }
+}
+
+fn attention(criterion: &mut Criterion) {
+    for case in CASES {
+        let inputs = case.inputs();
+        let constants: Vec<Tensor> = inputs.iter().map(Var::as_detached_tensor).collect();
+        let tracked: Vec<Tensor> = inputs.iter().map(|x| x.as_tensor().clone()).collect();
+        let result = case.fused(&constants).expect("shapes that fit");
+        let weights = var("weights", result.dims()).as_detached_tensor();
+        let both = |y: Result<Tensor>| y.and_then(|y| Ok((y * &weights)?.sum_all()?.backward()?));
+
+        let mut group = criterion.benchmark_group(case.name);
+        group.sample_size(20);
+        group.bench_function("fwd/fused", |b| b.iter(|| case.fused(&constants)));
+        group.bench_function("fwd/composed", |b| b.iter(|| case.composed(&constants)));
+        group.bench_function("both/fused", |b| b.iter(|| both(case.fused(&tracked))));
+        group.bench_function("both/composed", |b| {
+            b.iter(|| both(case.composed(&tracked)))
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, attention);
+criterion_main!(benches);
