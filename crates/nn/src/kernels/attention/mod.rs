@@ -24,7 +24,8 @@
 //! of ours (`product`): operands of this size lie in cache already, so that it packs
 //! nothing, and it is faster than `gemm` for heads of 50 x 16 (by a third) and as fast for
 //! 197 x 64. The backward pass computes P again instead of keeping it: at N = 197, P is
-//! three times as large as q, k and v together, and the product is one of five.
+//! three times as large as q, k and v together, and the product is one of five. A single
+//! query (class attention) takes a path of its own that packs nothing (`single`).
 //!
 //! Reference for the blocks: Dao et al. 2022, FlashAttention; but as whole rows of scores
 //! fit in cache here, the softmax needs no running maximum. For talking heads: Shazeer et
@@ -37,6 +38,7 @@ mod passes;
 mod product;
 mod rows;
 mod scratch;
+mod single;
 mod softmax;
 #[cfg(test)]
 mod tests;

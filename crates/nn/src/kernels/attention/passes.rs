@@ -7,6 +7,7 @@ use pulp::Arch;
 
 use super::blocks::Blocks;
 use super::rows::{Operand, Target};
+use super::single::Single;
 use super::{Mixing, Shape, scratch};
 use crate::kernels::parallel;
 
@@ -23,8 +24,8 @@ pub fn forward(
         batch,
         queries,
         keys,
+        heads,
         head_dim: d,
-        ..
     } = shape;
     let out = Target::new(out, queries, shape.channels());
     q.check(batch, queries, shape.channels());
@@ -32,6 +33,15 @@ pub fn forward(
         operand.check(batch, keys, shape.channels());
     }
     out.check(batch, queries, shape.channels());
+    if is_single(shape, mixing) {
+        parallel::for_each(batch * heads, shape.work(2), |task| {
+            let (image, head) = (task / heads, task % heads);
+            // SAFETY: each (image, head) is one task's, and all heads have `d` channels.
+            let mut out = unsafe { out.head(image, head, d) };
+            Single::new(arch, shape, [q, k, v], image, head).forward(&mut out);
+        });
+        return;
+    }
 
     let blocks = Blocks::new(arch, shape, mixing);
     let (rows, scores) = (blocks.packed(blocks.rows), blocks.scores(blocks.rows));
@@ -86,7 +96,8 @@ pub fn backward(
         batch,
         queries,
         keys,
-        ..
+        heads,
+        head_dim: d,
     } = shape;
     let tokens = [queries, keys, keys];
     for ((operand, target), tokens) in operands.iter().zip(&targets).zip(tokens) {
@@ -94,6 +105,19 @@ pub fn backward(
         target.check(batch, tokens, shape.channels());
     }
     grad.check(batch, queries, shape.channels());
+
+    if is_single(shape, mixing) {
+        parallel::for_each(batch * heads, shape.work(5), |task| {
+            let (image, head) = (task / heads, task % heads);
+            // SAFETY: each (image, head) is one task's, and all heads have `d` channels.
+            let mut targets = targets
+                .each_ref()
+                .map(|target| unsafe { target.head(image, head, d) });
+            let grad = grad.head(image, head, d).row(0);
+            Single::new(arch, shape, operands, image, head).backward(grad, &mut targets);
+        });
+        return Vec::new();
+    }
 
     let blocks = Blocks::new(arch, shape, mixing);
     let (tasks, work) = (blocks.tasks(), shape.work(5));
@@ -107,6 +131,11 @@ pub fn backward(
         });
         Vec::new()
     }
+}
+
+/// Whether there is nothing to gain from packing keys and values.
+fn is_single(shape: Shape, mixing: Option<&[f32]>) -> bool {
+    shape.queries == 1 && mixing.is_none()
 }
 
 /// [`backward`] for one group of heads.

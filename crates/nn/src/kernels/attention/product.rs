@@ -162,14 +162,12 @@ impl Product<'_> {
     /// The `R` x `V` vectors of the result from row `i` and column `j` on.
     #[inline(always)]
     fn tile<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, i: usize, j: usize) {
-        debug_assert!(
-            i + R <= self.m && j + V * S::F32_LANES <= self.n.next_multiple_of(S::F32_LANES)
-        );
         let lanes = S::F32_LANES;
+        assert!(i + R <= self.m && j + V * lanes <= self.n.next_multiple_of(lanes));
         // SAFETY: `check` has shown that element (m - 1, k - 1) of `a` and rows of whole
-        // vectors of `b` and `out` lie within their slices; i + R <= m and the columns
-        // j .. j + V * lanes are among those vectors. Vectors are read and written
-        // unaligned, and any bits are a valid f32.
+        // vectors of `b` and `out` lie within their slices, the line above that this tile's
+        // rows and columns are among them. Vectors are read and written unaligned, and any
+        // bits are a valid f32.
         unsafe {
             let a = self.a.data.as_ptr().add(i * self.a.row);
             let b = self.b.0.as_ptr().add(j);

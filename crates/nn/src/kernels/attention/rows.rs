@@ -82,7 +82,8 @@ impl<'a> HeadRows<'a> {
         Left::strided(&self.data[from * self.stride..], self.stride)
     }
 
-    /// Rows `from .. from + count` times `scale`, `stride` apart in `out`, padded with zeros.
+    /// Rows `from .. from + count` times `scale`, `stride` apart in `out`. What lies between
+    /// them stays: a product's columns beyond the last one asked for come of it.
     pub(super) fn pack(
         &self,
         from: usize,
@@ -92,12 +93,8 @@ impl<'a> HeadRows<'a> {
         stride: usize,
     ) {
         for (i, out) in out.chunks_exact_mut(stride).take(count).enumerate() {
-            let (out, pad) = out.split_at_mut(self.dim);
             for (out, &x) in out.iter_mut().zip(self.row(from + i)) {
                 *out = x * scale;
-            }
-            if !pad.is_empty() {
-                pad.fill(0.0);
             }
         }
     }
@@ -218,23 +215,34 @@ pub(super) struct HeadRowsMut<'a> {
 }
 
 impl HeadRowsMut<'_> {
+    /// Row `i`.
+    pub(super) fn row(&mut self, i: usize) -> &mut [MaybeUninit<f32>] {
+        let Target { tokens, width, .. } = *self.target;
+        assert!(i < tokens, "an image has {tokens} rows, no row {i}");
+        // SAFETY: `Target::head` has checked that the image and the columns are within the
+        // tensor, the line above that the row is the image's; its caller vouches that these
+        // columns are in nobody else's hands, and this borrow that nobody has another row.
+        unsafe {
+            let start = self.target.data.add(self.start + i * width);
+            std::slice::from_raw_parts_mut(start, self.dim)
+        }
+    }
+
     /// Writes rows `from .. from + count` with the first numbers of the rows of `x`, which
     /// are `stride` apart.
     pub(super) fn write(&mut self, from: usize, count: usize, x: &[f32], stride: usize) {
-        assert!(
-            from + count <= self.target.tokens,
-            "an image has {} rows",
-            self.target.tokens
-        );
         for (i, x) in x.chunks_exact(stride).take(count).enumerate() {
-            let start = self.start + (from + i) * self.target.width;
-            // SAFETY: `Target::head` has checked that the image and the columns are within
-            // the tensor, the line above that the row is the image's; and its caller vouches
-            // that these columns of these rows are in nobody else's hands.
-            let out =
-                unsafe { std::slice::from_raw_parts_mut(self.target.data.add(start), self.dim) };
-            for (out, &x) in out.iter_mut().zip(x) {
+            for (out, &x) in self.row(from + i).iter_mut().zip(x) {
                 out.write(x);
+            }
+        }
+    }
+
+    /// Writes rows 0, 1, ... with `x` times each of `weights`.
+    pub(super) fn write_multiples(&mut self, weights: &[f32], x: &[f32]) {
+        for (i, &weight) in weights.iter().enumerate() {
+            for (out, &x) in self.row(i).iter_mut().zip(x) {
+                out.write(weight * x);
             }
         }
     }
