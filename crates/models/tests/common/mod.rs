@@ -153,3 +153,18 @@ pub fn relative(found: &[f64], expected: &[f64]) -> f64 {
     let difference: Vec<f64> = found.iter().zip(expected).map(|(a, b)| a - b).collect();
     rms(&difference) / rms(expected)
 }
+
+/// 64-bit FNV-1a of the lines "NAME SHAPE\n", as the golden scripts digest names and shapes.
+pub fn digest(shapes: &BTreeMap<String, Vec<usize>>) -> String {
+    let lines = shapes
+        .iter()
+        .map(|(name, shape)| format!("{name} {shape:?}\n"));
+    format!("{:016x}", fnv1a(lines.collect::<String>().as_bytes()))
+}
+
+/// 64-bit FNV-1a.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

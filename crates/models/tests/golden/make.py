@@ -15,10 +15,6 @@ Writes, beside this script:
     - ``cotangent.logits``, ``cotangent.taps.<i>``: fixed random tensors; the scalar is
       sum(logits * cotangent.logits) + sum_i sum(taps.i * cotangent.taps.i);
     - ``scalar`` []; ``gradient.<name>`` and ``gradient.images``: its derivatives.
-* ``full_size.json``: for four full-size models their sizes (``ModelConfig`` JSON), parameter count, every
-  name with its shape, and the multiply-accumulates of the matrix products as torch's ``FlopCounterMode``
-  counts them (half its FLOPs), for one image.
-
 Everything is computed in f64 from weights that are exact in f32, and stored rounded to f32. The weights make
 every parameter matter: LayerScale about 1, norm weights away from 1, every bias, token and embedding of order
 0.3, attention logits far from flat. (With timm's initial LayerScale of 1e-5, a model without any blocks would
@@ -30,10 +26,8 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from timm.models import create_model
 from timm.models.cait import Cait
 from timm.models.vision_transformer import VisionTransformer
-from torch.utils.flop_counter import FlopCounterMode
 
 HERE = Path(__file__).parent
 
@@ -94,39 +88,10 @@ def golden(model, config, seed, path):
     print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size} bytes, scalar {scalar.item():.6f}")
 
 
-def full_size(name, config):
-    """Parameter names, shapes and matrix-product MACs of timm's model `name`, which has the sizes of `config`."""
-    model = create_model(name, pretrained=False).eval()
-    with FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, *config["img_size"]))
-    shapes = {key: list(value.shape) for key, value in sorted(model.state_dict().items())}
-    return dict(config=config, params=sum(p.numel() for p in model.parameters()),
-                matmul_macs=counter.get_total_flops() // 2, shapes=shapes)
-
-
 def main():
     torch.set_num_threads(1)
     golden(VisionTransformer(**timm_arguments(DEIT)), DEIT, 10, HERE / "deit.safetensors")
     golden(Cait(**timm_arguments(CAIT)), CAIT, 20, HERE / "cait.safetensors")
-
-    deit = dict(family="deit", img_size=[224, 224], patch_size=16, in_chans=3, num_classes=1000, depth=12,
-                mlp_ratio=4.0, drop_path=0.0)
-    cait = deit | dict(family="cait", depth=24, depth_token_only=2, init_values=1e-5)
-    models = {
-        "deit_tiny_patch16_224": deit | dict(embed_dim=192, num_heads=3),
-        "deit_small_patch16_224": deit | dict(embed_dim=384, num_heads=6),
-        "cait_xxs24_224": cait | dict(embed_dim=192, num_heads=4),
-        "cait_s24_224": cait | dict(embed_dim=384, num_heads=8),
-    }
-    out = HERE / "full_size.json"
-    found = {name: full_size(name, config) for name, config in models.items()}
-    lines = []
-    for name, entry in found.items():
-        shapes = ",\n".join(f"   {json.dumps(key)}: {json.dumps(value)}" for key, value in entry.pop("shapes").items())
-        rest = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in entry.items())
-        lines.append(f" {json.dumps(name)}: {{\n{rest},\n  \"shapes\": {{\n{shapes}\n  }}\n }}")
-        print(name, entry["params"], entry["matmul_macs"])
-    out.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":
