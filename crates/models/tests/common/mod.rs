@@ -24,9 +24,16 @@ pub fn path(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Both families, DeiT and CaiT.
+/// A DeiT and a CaiT.
 pub fn golden_files() -> [Golden; 2] {
     ["deit.safetensors", "cait.safetensors"].map(Golden::read)
+}
+
+/// A DeiT, a distilled DeiT, a CaiT and a Swin.
+pub fn all_golden_files() -> [Golden; 4] {
+    let [deit, cait] = golden_files();
+    let [distilled, swin] = ["distilled.safetensors", "swin.safetensors"].map(Golden::read);
+    [deit, distilled, cait, swin]
 }
 
 impl Golden {
@@ -54,7 +61,8 @@ impl Golden {
         &self.tensors[key]
     }
 
-    pub fn blocks(&self) -> usize {
+    /// The number of taps.
+    pub fn taps(&self) -> usize {
         self.config.info().unwrap().taps.len()
     }
 
@@ -67,7 +75,7 @@ impl Golden {
                 .unwrap();
             (value * cotangent).unwrap().sum_all().unwrap()
         };
-        assert_eq!(output.features.len(), self.blocks());
+        assert_eq!(output.features.len(), self.taps());
         output
             .features
             .iter()
@@ -79,7 +87,7 @@ impl Golden {
     /// Compares logits and all taps with timm's; the error says which is off, and by how much.
     pub fn compare(&self, output: &Output) -> Result<(), String> {
         let mut pairs = vec![("logits".to_string(), &output.logits)];
-        assert_eq!(output.features.len(), self.blocks());
+        assert_eq!(output.features.len(), self.taps());
         pairs.extend(
             output
                 .features
