@@ -134,6 +134,12 @@ pub fn evaluate(model: &dyn VisionModel, images: &Tensor) -> Output {
     model.forward(images, &Taps::All, &Pass::eval()).unwrap()
 }
 
+/// Logits and taps, as values.
+pub fn everything(output: &Output) -> Vec<Vec<f64>> {
+    let maps = output.features.iter().map(|(_, map)| values(map));
+    maps.chain([values(&output.logits)]).collect()
+}
+
 /// All values in order, as f64.
 pub fn values(tensor: &Tensor) -> Vec<f64> {
     tensor
