@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::idx::folder::{self, find};
 use crate::idx::{self, Images};
 use crate::{DatasetError, ImageSet, Normalise, Result};
 
@@ -127,17 +128,6 @@ pub fn from_dir(folder: &Path) -> Result<Splits> {
     })
 }
 
-/// The file of this name in the folder, with or without `.gz`.
-fn find(folder: &Path, name: &str) -> Result<PathBuf> {
-    [folder.join(name), folder.join(format!("{name}.gz"))]
-        .into_iter()
-        .find(|path| path.exists())
-        .ok_or_else(|| DatasetError::Missing {
-            folder: folder.to_owned(),
-            name: name.to_owned(),
-        })
-}
-
 /// One split out of the contents of its two files.
 fn pair(
     images: Images,
@@ -154,19 +144,11 @@ fn pair(
             expected: [height, width],
         });
     }
-    if images.count != labels.len() {
-        return Err(DatasetError::CountMismatch {
-            images_path: images_path.to_owned(),
-            images: images.count,
-            labels_path: labels_path.to_owned(),
-            labels: labels.len(),
-        });
-    }
-    let labels = labels.into_iter().map(u32::from).collect();
-    ImageSet::new(
-        SHAPE,
-        images.pixels,
+    folder::pair(
+        images,
+        images_path,
         labels,
+        labels_path,
         CLASSES.map(str::to_owned).into(),
     )
 }
