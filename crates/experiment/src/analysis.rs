@@ -38,8 +38,8 @@ impl Analysis {
     ) -> Result<Self> {
         let indices = images.test.class_balanced(per_class)?;
         let batch = images.plain(&images.test)?.fixed(&indices, false)?;
-        let blocks = pairs.iter().map(|(_, t)| *t).collect();
-        let output = teacher.forward(&batch.images, &Taps::List(blocks), &Pass::eval())?;
+        let taps: Taps = pairs.iter().map(|(_, t)| *t).collect();
+        let output = teacher.forward(&batch.images, &taps, &Pass::eval())?;
         let mut pooled = Vec::with_capacity(output.features.len());
         for (block, map) in &output.features {
             pooled.push((*block, adaptive_avg_pool_channels(map, channels)?));
@@ -57,8 +57,8 @@ impl Analysis {
     /// # Errors
     /// The student's forward pass failed, or its features are not finite.
     pub fn distances(&self, student: &dyn VisionModel) -> Result<BTreeMap<String, f64>> {
-        let blocks = self.pairs.iter().map(|(s, _)| *s).collect();
-        let output = student.forward(&self.images, &Taps::List(blocks), &Pass::eval())?;
+        let taps: Taps = self.pairs.iter().map(|(s, _)| *s).collect();
+        let output = student.forward(&self.images, &taps, &Pass::eval())?;
         let mut distances = PairDistances::new(&self.pairs)?;
         distances.push(&output.features, &self.teacher)?;
         let mut metrics = BTreeMap::new();

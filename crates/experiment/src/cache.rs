@@ -78,7 +78,7 @@ impl TeacherCache {
         let mut stage = progress.stage("teacher outputs", (images * versions) as u64, "images");
         let mut logits = Table::default();
         let mut features: BTreeMap<usize, Table> = BTreeMap::new();
-        let taps = Taps::List(plan.blocks.clone());
+        let taps = plan.blocks.iter().copied().collect::<Taps>();
         let indices: Vec<u32> = (0..images as u32).collect();
         for flipped in [false, true].into_iter().take(versions) {
             for chunk in indices.chunks(plan.batch) {

@@ -121,9 +121,7 @@ impl ClassifierTask {
     /// Blocks of the student whose features the loss needs.
     fn taps(&self) -> Taps {
         match &self.guide {
-            Some(guide) if !guide.pairs.is_empty() => {
-                Taps::List(guide.pairs.iter().map(|(s, _)| *s).collect())
-            }
+            Some(guide) if !guide.pairs.is_empty() => guide.pairs.iter().map(|(s, _)| *s).collect(),
             _ => Taps::None,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use spectralkd_experiment::config::raw;
-use spectralkd_models::{CaitConfig, DeitConfig};
+use spectralkd_models::{CaitConfig, DeitConfig, SwinConfig};
 
 /// The keys that a type knows, from what it says to one that it does not know.
 fn keys<T: DeserializeOwned>() -> BTreeSet<String> {
@@ -43,6 +43,7 @@ fn the_page_and_the_types_agree() {
         ("[data]".to_owned(), keys::<raw::RawData>()),
         ("family = \"deit\"".to_owned(), keys::<DeitConfig>()),
         ("family = \"cait\"".to_owned(), keys::<CaitConfig>()),
+        ("family = \"swin\"".to_owned(), keys::<SwinConfig>()),
         ("[teacher]".to_owned(), keys::<raw::RawTeacher>()),
         ("[train]".to_owned(), keys::<raw::RawTrain>()),
         ("[distillation]".to_owned(), keys::<raw::RawDistillation>()),

@@ -1,6 +1,6 @@
 //! From a configuration to a model, or to what can be known of it without one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{DType, Device, Shape, Tensor, Var};
@@ -10,15 +10,52 @@ use spectralkd_nn::Pass;
 
 use crate::cait::Cait;
 use crate::deit::Deit;
+use crate::sizes::Sizes;
+use crate::swin::Swin;
 use crate::{ModelConfig, ModelInfo, Output, Result, Taps, VisionModel, cost};
 
-/// Parameters that timm's models exempt from weight decay by name, where they have them.
-const NO_WEIGHT_DECAY: [&str; 3] = ["pos_embed", "cls_token", "dist_token"];
+/// Parameters that timm's models exempt from weight decay by the last part of their name, where they have them.
+const NO_WEIGHT_DECAY: [&str; 4] = [
+    "pos_embed",
+    "cls_token",
+    "dist_token",
+    "relative_position_bias_table",
+];
 
 /// What a family provides: the way from images that have the right shape to logits and maps.
 pub(crate) trait Network: Send + Sync {
     /// `wanted` says of each tap whether its map is to be made.
     fn forward(&self, images: &Tensor, wanted: &[bool], pass: &Pass) -> Result<Output>;
+}
+
+/// What can be said of a network without making it.
+pub(crate) struct Outline {
+    /// Channels, height and width of an image.
+    pub image: [usize; 3],
+    /// Logits.
+    pub classes: usize,
+    /// Channels, rows and columns of each tap.
+    pub taps: Vec<[usize; 3]>,
+    /// Multiply-accumulates of one image.
+    pub macs: u128,
+}
+
+impl Outline {
+    /// Of a network whose blocks are all alike.
+    pub fn of_trunk(sizes: &Sizes, macs: u128) -> Self {
+        let [rows, columns] = sizes.patches.grid;
+        Self {
+            image: sizes.patches.image,
+            classes: sizes.classes,
+            taps: vec![[sizes.block.width, rows, columns]; sizes.depth],
+            macs,
+        }
+    }
+}
+
+/// Element `i` of `count` evenly spaced numbers from 0 to `last`: timm's drop path over the blocks.
+pub(crate) fn linspace(last: f64, i: usize, count: usize) -> f64 {
+    last * i as f64 / count.saturating_sub(1).max(1) as f64
 }
 
 /// A network with its description, which checks what it is given.
@@ -51,28 +88,30 @@ fn network(config: &ModelConfig, vb: VarBuilder) -> Result<Box<dyn Network>> {
     Ok(match config {
         ModelConfig::Deit(config) => Box::new(Deit::new(config, vb)?),
         ModelConfig::Cait(config) => Box::new(Cait::new(config, vb)?),
+        ModelConfig::Swin(config) => Box::new(Swin::new(config, vb)?),
     })
 }
 
 pub(crate) fn info(config: &ModelConfig) -> Result<ModelInfo> {
-    let sizes = config.sizes()?;
+    let outline = match config {
+        ModelConfig::Deit(config) => Deit::outline(config)?,
+        ModelConfig::Cait(config) => Cait::outline(config)?,
+        ModelConfig::Swin(config) => Swin::outline(config)?,
+    };
     let parameters = parameters(config)?;
     let count = |shape: &Vec<usize>| shape.iter().map(|&size| size as u64).product::<u64>();
-    let exempt = NO_WEIGHT_DECAY
-        .iter()
-        .filter(|name| parameters.contains_key(**name));
-    let macs = match config {
-        ModelConfig::Deit(_) => Deit::macs(&sizes),
-        ModelConfig::Cait(config) => Cait::macs(&sizes, config.depth_token_only),
+    let exempt = |name: &&String| {
+        let last = name.rsplit('.').next();
+        last.is_some_and(|last| NO_WEIGHT_DECAY.contains(&last))
     };
     Ok(ModelInfo {
         family: config.family(),
-        image: sizes.image,
-        classes: sizes.classes,
+        image: outline.image,
+        classes: outline.classes,
         params: parameters.values().map(count).sum(),
-        macs: cost::total(macs),
-        taps: vec![[sizes.width, sizes.grid[0], sizes.grid[1]]; sizes.depth],
-        no_weight_decay: exempt.map(ToString::to_string).collect::<BTreeSet<_>>(),
+        macs: cost::total(outline.macs),
+        taps: outline.taps,
+        no_weight_decay: parameters.keys().filter(exempt).cloned().collect(),
     })
 }
 

@@ -5,13 +5,12 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use spectralkd_nn::Pass;
 
-use crate::assembly::Network;
-use crate::parts::{Block, BlockStyle, ClassBlock, ClassToken, Head, Stem, Trunk};
-use crate::sizes::Sizes;
+use crate::assembly::{Network, Outline};
+use crate::parts::{Block, BlockStyle, ClassBlock, ClassToken, Head, Mixing, Stem, Trunk};
 use crate::{CaitConfig, Output, Result};
 
-/// The family's name.
-pub(crate) const FAMILY: &str = "cait";
+/// The epsilon of all norms.
+const EPSILON: f64 = 1e-6;
 
 pub(crate) struct Cait {
     stem: Stem,
@@ -23,30 +22,34 @@ pub(crate) struct Cait {
 
 impl Cait {
     pub fn new(config: &CaitConfig, vb: VarBuilder) -> Result<Self> {
-        let (sizes, first) = (config.sizes()?, config.init_values);
+        let sizes = config.sizes()?;
+        let (width, mixing) = (sizes.block.width, Mixing::TalkingHeads);
         let style = BlockStyle {
-            talking_heads: true,
-            layer_scale: Some(first),
+            epsilon: EPSILON,
+            layer_scale: Some(config.init_values),
         };
         let names = vb.pp("blocks_token_only");
-        let class_block = |i| ClassBlock::new(&sizes, first, names.pp(i));
+        let class_block = |i| ClassBlock::new(sizes.block, style, names.pp(i));
+        let drop = |_| sizes.drop_path;
         Ok(Self {
-            stem: Stem::without_class_token(&sizes, vb.clone())?,
-            trunk: Trunk::new(&sizes, style, 0, |_| sizes.drop_path, vb.clone())?,
-            class: ClassToken::new(&sizes, vb.clone())?,
+            stem: Stem::without_tokens(&sizes.patches, width, vb.clone())?,
+            trunk: Trunk::new(&sizes, (mixing, style), 0, drop, vb.clone())?,
+            class: ClassToken::new(width, vb.clone())?,
             class_blocks: (0..config.depth_token_only)
                 .map(class_block)
                 .collect::<Result<_>>()?,
-            head: Head::new(&sizes, vb)?,
+            head: Head::of_tokens(width, sizes.classes, false, EPSILON, vb)?,
         })
     }
 
-    pub fn macs(sizes: &Sizes, class_blocks: usize) -> u128 {
-        let patches = sizes.patches();
-        Stem::macs(sizes)
-            + sizes.depth as u128 * Block::macs(sizes, true, patches)
-            + class_blocks as u128 * ClassBlock::macs(sizes, patches)
-            + Head::macs(sizes, patches + 1)
+    pub fn outline(config: &CaitConfig) -> Result<Outline> {
+        let sizes = config.sizes()?;
+        let (width, patches) = (sizes.block.width, sizes.patches.count());
+        let macs = Stem::macs(&sizes.patches, width)
+            + sizes.depth as u128 * Block::macs(sizes.block, Mixing::TalkingHeads, patches)
+            + config.depth_token_only as u128 * ClassBlock::macs(sizes.block, patches)
+            + Head::macs(patches + 1, width, sizes.classes, 1);
+        Ok(Outline::of_trunk(&sizes, macs))
     }
 }
 

@@ -8,6 +8,7 @@
 //! | layer norm, n rows | 5 · n · C |
 //! | attention | T·C·3C (qkv) + 2·T²·C (scores, values) + T·C² (proj) |
 //! | talking heads | the same + 2·T²·h² |
+//! | window attention | attention over the W tokens of a window, times the windows, padding included |
 //! | class attention | C² (q) + 2·T·C² (k, v) + 2·T·C + C² (proj) |
 //! | MLP, n rows | 2 · n · C · M |
 //!
@@ -41,6 +42,12 @@ pub(crate) fn attention(tokens: usize, width: usize) -> u128 {
 /// What talking heads add to [`attention`].
 pub(crate) fn talking_heads(tokens: usize, heads: usize) -> u128 {
     2 * product(&[tokens, tokens, heads, heads])
+}
+
+/// Attention within windows of `size` over a map of `map` rows and columns, padded to whole windows.
+pub(crate) fn window_attention(map: [usize; 2], size: [usize; 2], width: usize) -> u128 {
+    let windows = map[0].div_ceil(size[0]) * map[1].div_ceil(size[1]);
+    windows as u128 * attention(size[0] * size[1], width)
 }
 
 /// Attention of one query to `tokens` tokens.

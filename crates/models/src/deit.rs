@@ -1,19 +1,19 @@
-//! DeiT: a Vision Transformer with a class token (Touvron et al. 2020, "Training data-efficient
-//! image transformers"), as timm's `VisionTransformer`.
+//! DeiT: a Vision Transformer with a class token and perhaps a distillation token (Touvron et al.
+//! 2020, "Training data-efficient image transformers"), as timm's `VisionTransformer` and
+//! `VisionTransformerDistilled`.
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use spectralkd_nn::Pass;
 
-use crate::assembly::Network;
-use crate::parts::{Block, BlockStyle, Head, Stem, Trunk};
-use crate::sizes::Sizes;
+use crate::assembly::{Network, Outline, linspace};
+use crate::parts::{Block, BlockStyle, Head, Mixing, Stem, Trunk};
 use crate::{DeitConfig, Output, Result};
 
-/// The family's name.
-pub(crate) const FAMILY: &str = "deit";
-/// Tokens before the patches: the class token.
-const PREFIX: usize = 1;
+const STYLE: BlockStyle = BlockStyle {
+    epsilon: 1e-6,
+    layer_scale: None,
+};
 
 pub(crate) struct Deit {
     stem: Stem,
@@ -23,26 +23,25 @@ pub(crate) struct Deit {
 
 impl Deit {
     pub fn new(config: &DeitConfig, vb: VarBuilder) -> Result<Self> {
-        let sizes = config.sizes()?;
-        let style = BlockStyle {
-            talking_heads: false,
-            layer_scale: None,
-        };
-        // timm's linspace(0, drop_path, depth).
-        let last = (sizes.depth - 1).max(1) as f64;
-        let drop = |block: usize| sizes.drop_path * block as f64 / last;
+        let (sizes, distilled) = (config.sizes()?, config.distilled);
+        let (width, prefix) = (sizes.block.width, config.prefix());
+        let drop = |block| linspace(sizes.drop_path, block, sizes.depth);
+        let head = Head::of_tokens(width, sizes.classes, distilled, STYLE.epsilon, vb.clone())?;
         Ok(Self {
-            stem: Stem::with_class_token(&sizes, vb.clone())?,
-            trunk: Trunk::new(&sizes, style, PREFIX, drop, vb.clone())?,
-            head: Head::new(&sizes, vb)?,
+            stem: Stem::with_tokens(&sizes.patches, width, distilled, vb.clone())?,
+            trunk: Trunk::new(&sizes, (Mixing::Plain, STYLE), prefix, drop, vb)?,
+            head,
         })
     }
 
-    pub fn macs(sizes: &Sizes) -> u128 {
-        let tokens = PREFIX + sizes.patches();
-        Stem::macs(sizes)
-            + sizes.depth as u128 * Block::macs(sizes, false, tokens)
-            + Head::macs(sizes, tokens)
+    pub fn outline(config: &DeitConfig) -> Result<Outline> {
+        let (sizes, prefix) = (config.sizes()?, config.prefix());
+        let (width, tokens) = (sizes.block.width, prefix + sizes.patches.count());
+        // As many classifiers as tokens before the patches.
+        let macs = Stem::macs(&sizes.patches, width)
+            + sizes.depth as u128 * Block::macs(sizes.block, Mixing::Plain, tokens)
+            + Head::macs(tokens, width, sizes.classes, prefix);
+        Ok(Outline::of_trunk(&sizes, macs))
     }
 }
 

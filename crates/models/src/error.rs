@@ -21,13 +21,52 @@ pub enum Error {
         problem: String,
     },
 
-    /// A feature map was asked of a block that the model does not have.
-    #[error("tap {asked} does not exist: the model has {blocks} blocks, so taps are 0 to {}", blocks - 1)]
+    /// A feature map was asked of a tap that the model does not have.
+    #[error(
+        "tap {asked} does not exist: the model has {taps}, so taps are 0 to {}, or -{taps} to -1 from the end",
+        taps.saturating_sub(1)
+    )]
     Tap {
         /// The index asked for.
+        asked: isize,
+        /// The number of taps.
+        taps: usize,
+    },
+
+    /// The last taps were asked for, but that many there are not.
+    #[error("the last {asked} taps were asked for: the model has {taps}, so it can be 1 to {taps}")]
+    LastTaps {
+        /// The number asked for.
         asked: usize,
-        /// The number of blocks.
-        blocks: usize,
+        /// The number of taps.
+        taps: usize,
+    },
+
+    /// The registry has no model of this name.
+    #[error("no model is called `{name}`; the nearest is `{nearest}`. Known are {}", known.join(", "))]
+    UnknownModel {
+        /// The name asked for.
+        name: String,
+        /// The name that is the fewest edits away.
+        nearest: &'static str,
+        /// All names.
+        known: Vec<&'static str>,
+    },
+
+    /// A model has no published weights under this tag.
+    #[error(
+        "`{model}` has no weights with the tag `{tag}`; the nearest is `{model}.{nearest}`. Its tags are {}",
+        known.join(", ")
+    )]
+    UnknownTag {
+        /// The model.
+        model: &'static str,
+        /// The tag asked for.
+        tag: String,
+        /// The tag that is the fewest edits away.
+        nearest: &'static str,
+        /// All tags of the model.
+        known: Vec<&'static str>,
     },
 
     /// The images do not have the shape that the model was configured for.
@@ -83,7 +122,7 @@ pub enum Error {
     Mismatch {
         /// What they are, "the weights in PATH".
         origin: String,
-        /// The model's family, "deit" or "cait".
+        /// The model's family, "deit", "cait" or "swin".
         family: &'static str,
         /// All differences.
         mismatch: Box<Mismatch>,

@@ -33,6 +33,7 @@
 //!     num_heads: 3,
 //!     mlp_ratio: 4.0,
 //!     drop_path: 0.0,
+//!     distilled: false,
 //! });
 //! assert_eq!(config.info()?.params, 116_938);
 //!
@@ -53,6 +54,7 @@
 //! and as checked, `parts` what models are made of, `deit` and `cait` how, `cost` counts, and
 //! `assembly` goes from a configuration to a model.
 
+pub mod registry;
 pub mod weights;
 
 mod assembly;
@@ -64,8 +66,11 @@ mod error;
 mod model;
 mod parts;
 mod sizes;
+mod swin;
+mod taps;
 
-pub use config::{CaitConfig, DeitConfig, ModelConfig};
+pub use config::{CaitConfig, DeitConfig, ModelConfig, SwinConfig};
 pub use error::{Error, Mismatch, Result};
-pub use model::{ModelInfo, Output, Taps, VisionModel};
+pub use model::{ModelInfo, Output, VisionModel};
+pub use taps::Taps;
 pub use weights::frozen;

@@ -61,6 +61,7 @@ fn macs_are_those_of_timm() {
                 let class_blocks = c.depth_token_only * (tokens + 1);
                 (c.embed_dim, 2 * c.depth * patches + class_blocks + tokens)
             }
+            ModelConfig::Swin(_) => panic!("{name} is a Swin"),
         };
         assert_eq!(
             info.macs - 5 * (rows * width) as u64,

@@ -21,16 +21,6 @@ fn fresh(config: &ModelConfig, seed: u64) -> (BTreeMap<String, Var>, Box<dyn Vis
     (params.vars(), model)
 }
 
-/// The configuration with another drop path.
-fn with_drop_path(config: &ModelConfig, drop_path: f64) -> ModelConfig {
-    let mut config = config.clone();
-    match &mut config {
-        ModelConfig::Deit(config) => config.drop_path = drop_path,
-        ModelConfig::Cait(config) => config.drop_path = drop_path,
-    }
-    config
-}
-
 /// Mean square of the logits: the gradient of any logit matters to it.
 fn energy(output: &Output) -> Tensor {
     output.logits.sqr().unwrap().mean_all().unwrap()
@@ -150,7 +140,7 @@ fn everything(output: &Output) -> Vec<Vec<f64>> {
 #[test]
 fn evaluation_draws_nothing() {
     for golden in golden_files() {
-        let config = with_drop_path(&golden.config, 0.9);
+        let config = golden.config.clone().with_drop_path(0.9);
         let model = frozen(&config, &golden.weights, &CPU).unwrap();
         let first = evaluate(&*model, &golden.images);
         assert_eq!(
@@ -169,7 +159,7 @@ fn evaluation_draws_nothing() {
 
 /// 16 copies of one golden image, passed through in training with these sample numbers.
 fn dropped(golden: &Golden, drop_path: f64, seed: u64, samples: &[u32; 16]) -> Output {
-    let config = with_drop_path(&golden.config, drop_path);
+    let config = golden.config.clone().with_drop_path(drop_path);
     let model = frozen(&config, &golden.weights, &CPU).unwrap();
     let image = golden.images.narrow(0, 0, 1).unwrap();
     let images = image.repeat((16, 1, 1, 1)).unwrap();

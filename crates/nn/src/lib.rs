@@ -8,10 +8,10 @@
 //! devices `forward_composed`, the same out of candle's own differentiable operations. The
 //! tests hold the three to each other.
 //!
-//! - [`Linear`], [`LayerNorm`], [`Gelu`], [`Mlp`], [`PatchEmbed`];
-//! - [`attention`]: softmax attention, talking heads, class attention;
+//! - [`Linear`], [`LayerNorm`], [`Gelu`], [`Mlp`], [`PatchEmbed`], [`PatchMerging`];
+//! - [`attention`]: softmax attention, talking heads, class attention, shifted windows;
 //! - [`Residual`]: the end of a branch, with [`LayerScale`] and [`DropPath`];
-//! - [`tokens`]: class token and positions in, feature maps out;
+//! - [`tokens`]: class token and positions in, feature maps and means out;
 //! - [`Params`] makes trainable parameters from a seed, [`params::frozen`] serves loaded
 //!   ones; [`Pass`] tells a forward pass whether it trains, and with which random draws.
 //!
@@ -60,9 +60,10 @@ mod linear;
 mod mlp;
 mod pass;
 mod patch_embed;
+mod patch_merging;
 mod residual;
 
-pub use attention::{Attention, ClassAttention, TalkingHeadAttention};
+pub use attention::{Attention, ClassAttention, TalkingHeadAttention, WindowAttention, Windows};
 pub use drop_path::DropPath;
 pub use error::{Error, Result};
 pub use gelu::Gelu;
@@ -72,4 +73,5 @@ pub use mlp::Mlp;
 pub use params::Params;
 pub use pass::{Draws, Pass};
 pub use patch_embed::PatchEmbed;
+pub use patch_merging::PatchMerging;
 pub use residual::{LayerScale, Residual};

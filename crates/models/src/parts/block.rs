@@ -4,19 +4,34 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use spectralkd_nn::{
     Attention, DropPath, LayerNorm, LayerScale, Mlp, Pass, Residual, TalkingHeadAttention,
+    WindowAttention, Windows,
 };
 
-use super::EPSILON;
-use crate::sizes::Sizes;
+use crate::sizes::BlockSizes;
 use crate::{Result, cost};
 
-/// What tells the blocks of the families apart.
+/// What tells the blocks of the families apart, apart from how they mix tokens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockStyle {
-    /// Whether attention mixes its heads before and after the softmax.
-    pub talking_heads: bool,
+    /// The epsilon of the norms.
+    pub epsilon: f64,
     /// The first value of LayerScale, if there is one.
     pub layer_scale: Option<f64>,
+}
+
+/// How the tokens of an image see each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mixing {
+    /// Every token attends to all.
+    Plain,
+    /// The same, with heads mixed before and after the softmax.
+    TalkingHeads,
+    /// Every token attends to those of its window: rows and columns of the map, of a window, of the shift.
+    Windows {
+        map: [usize; 2],
+        size: [usize; 2],
+        shift: [usize; 2],
+    },
 }
 
 /// `x + attn(norm1(x))`, then `x + mlp(norm2(x))`, the branches with LayerScale and drop path.
@@ -30,34 +45,45 @@ pub(crate) struct Block {
     mlp_end: Residual,
 }
 
-/// How the tokens of an image see each other.
+/// The attention of a [`Mixing`].
 #[derive(Debug)]
 enum Mixer {
     Plain(Attention),
-    Talking(TalkingHeadAttention),
+    TalkingHeads(TalkingHeadAttention),
+    Windows(WindowAttention),
 }
 
 impl Block {
     /// A block with the drop-path probability `drop`, its parameters under timm's names.
-    pub fn new(sizes: &Sizes, style: BlockStyle, drop: f64, vb: VarBuilder) -> Result<Self> {
-        let Sizes {
+    pub fn new(
+        sizes: BlockSizes,
+        mixing: Mixing,
+        style: BlockStyle,
+        drop: f64,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let BlockSizes {
             width,
             heads,
             hidden,
-            ..
-        } = *sizes;
+        } = sizes;
         let attn = vb.pp("attn");
-        let attention = if style.talking_heads {
-            Mixer::Talking(TalkingHeadAttention::new(width, heads, true, attn)?)
-        } else {
-            Mixer::Plain(Attention::new(width, heads, true, attn)?)
+        let attention = match mixing {
+            Mixing::Plain => Mixer::Plain(Attention::new(width, heads, true, attn)?),
+            Mixing::TalkingHeads => {
+                Mixer::TalkingHeads(TalkingHeadAttention::new(width, heads, true, attn)?)
+            }
+            Mixing::Windows { map, size, shift } => {
+                let windows = Windows::new(map, size, shift)?;
+                Mixer::Windows(WindowAttention::new(width, heads, windows, true, attn)?)
+            }
         };
         let [attention_end, mlp_end] = branch_ends(width, style.layer_scale, drop, &vb)?;
         Ok(Self {
-            norm1: LayerNorm::new(width, EPSILON, vb.pp("norm1"))?,
+            norm1: LayerNorm::new(width, style.epsilon, vb.pp("norm1"))?,
             attention,
             attention_end,
-            norm2: LayerNorm::new(width, EPSILON, vb.pp("norm2"))?,
+            norm2: LayerNorm::new(width, style.epsilon, vb.pp("norm2"))?,
             mlp: Mlp::new(width, hidden, vb.pp("mlp"))?,
             mlp_end,
         })
@@ -68,7 +94,8 @@ impl Block {
         let normed = self.norm1.forward(tokens)?;
         let branch = match &self.attention {
             Mixer::Plain(attention) => attention.forward(&normed)?,
-            Mixer::Talking(attention) => attention.forward(&normed)?,
+            Mixer::TalkingHeads(attention) => attention.forward(&normed)?,
+            Mixer::Windows(attention) => attention.forward(&normed)?,
         };
         let tokens = self.attention_end.forward(tokens, &branch, pass)?;
         let branch = self.mlp.forward(&self.norm2.forward(&tokens)?)?;
@@ -76,22 +103,20 @@ impl Block {
     }
 
     /// Multiply-accumulates of one image with `tokens` tokens.
-    pub fn macs(sizes: &Sizes, talking_heads: bool, tokens: usize) -> u128 {
-        let Sizes {
+    pub fn macs(sizes: BlockSizes, mixing: Mixing, tokens: usize) -> u128 {
+        let BlockSizes {
             width,
             heads,
             hidden,
-            ..
-        } = *sizes;
-        let talking = if talking_heads {
-            cost::talking_heads(tokens, heads)
-        } else {
-            0
+        } = sizes;
+        let attention = match mixing {
+            Mixing::Plain => cost::attention(tokens, width),
+            Mixing::TalkingHeads => {
+                cost::attention(tokens, width) + cost::talking_heads(tokens, heads)
+            }
+            Mixing::Windows { map, size, .. } => cost::window_attention(map, size, width),
         };
-        2 * cost::layer_norm(tokens, width)
-            + cost::attention(tokens, width)
-            + talking
-            + cost::mlp(tokens, width, hidden)
+        2 * cost::layer_norm(tokens, width) + attention + cost::mlp(tokens, width, hidden)
     }
 }
 

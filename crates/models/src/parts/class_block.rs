@@ -4,9 +4,8 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use spectralkd_nn::{ClassAttention, LayerNorm, Mlp, Pass, Residual};
 
-use super::EPSILON;
-use super::block::branch_ends;
-use crate::sizes::Sizes;
+use super::block::{BlockStyle, branch_ends};
+use crate::sizes::BlockSizes;
 use crate::{Result, cost};
 
 /// Hidden width of the MLP as a multiple of the width: timm's `mlp_ratio_token_only`, which no
@@ -26,15 +25,15 @@ pub(crate) struct ClassBlock {
 }
 
 impl ClassBlock {
-    /// A block without drop path, as timm has it, with LayerScale that starts at `layer_scale`.
-    pub fn new(sizes: &Sizes, layer_scale: f64, vb: VarBuilder) -> Result<Self> {
-        let Sizes { width, heads, .. } = *sizes;
-        let [attention_end, mlp_end] = branch_ends(width, Some(layer_scale), 0.0, &vb)?;
+    /// A block without drop path, as timm has it; its MLP's width does not follow `sizes`.
+    pub fn new(sizes: BlockSizes, style: BlockStyle, vb: VarBuilder) -> Result<Self> {
+        let BlockSizes { width, heads, .. } = sizes;
+        let [attention_end, mlp_end] = branch_ends(width, style.layer_scale, 0.0, &vb)?;
         Ok(Self {
-            norm1: LayerNorm::new(width, EPSILON, vb.pp("norm1"))?,
+            norm1: LayerNorm::new(width, style.epsilon, vb.pp("norm1"))?,
             attention: ClassAttention::new(width, heads, true, vb.pp("attn"))?,
             attention_end,
-            norm2: LayerNorm::new(width, EPSILON, vb.pp("norm2"))?,
+            norm2: LayerNorm::new(width, style.epsilon, vb.pp("norm2"))?,
             mlp: Mlp::new(width, MLP_RATIO * width, vb.pp("mlp"))?,
             mlp_end,
         })
@@ -50,7 +49,7 @@ impl ClassBlock {
     }
 
     /// Multiply-accumulates of one image with `patches` patches.
-    pub fn macs(sizes: &Sizes, patches: usize) -> u128 {
+    pub fn macs(sizes: BlockSizes, patches: usize) -> u128 {
         let (width, tokens) = (sizes.width, patches + 1);
         cost::layer_norm(tokens, width)
             + cost::class_attention(tokens, width)

@@ -2,13 +2,13 @@
 
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
-use spectralkd_nn::{PatchEmbed, tokens};
+use spectralkd_nn::{LayerNorm, PatchEmbed, tokens};
 
-use crate::sizes::Sizes;
+use crate::sizes::Patches;
 use crate::{Result, cost};
 
-/// timm's first position embeddings, and CaiT's class token: N(0, 0.02).
-const EMBEDDING_INIT: Init = Init::Randn {
+/// timm's first position embeddings, DeiT's distillation token and CaiT's class token: N(0, 0.02).
+pub(super) const EMBEDDING_INIT: Init = Init::Randn {
     mean: 0.0,
     stdev: 0.02,
 };
@@ -18,77 +18,102 @@ const VIT_TOKEN_INIT: Init = Init::Randn {
     stdev: 1e-6,
 };
 
-/// Patch embedding, class token (in DeiT, where it goes through all blocks) and position embedding.
+/// Patch embedding, and what a family adds to it.
 #[derive(Debug)]
 pub(crate) struct Stem {
     patches: PatchEmbed,
-    /// Tokens before the patches, [1, P, C].
-    prefix: Option<Tensor>,
-    /// [1, P + N, C].
-    position: Tensor,
+    /// Rows and columns of pixels that lie in whole patches.
+    covered: [usize; 2],
+    end: End,
+}
+
+/// What comes after the patch embedding.
+#[derive(Debug)]
+enum End {
+    /// DeiT and CaiT: tokens before the patches, each [1, 1, C], and a position embedding [1, P + N, C].
+    Position {
+        prefix: Vec<Tensor>,
+        position: Tensor,
+    },
+    /// Swin: a norm, and no positions.
+    Norm(LayerNorm),
 }
 
 impl Stem {
-    /// DeiT's: a class token, and a position for it too.
-    pub fn with_class_token(sizes: &Sizes, vb: VarBuilder) -> Result<Self> {
-        let class = vb.get_with_hints((1, 1, sizes.width), "cls_token", VIT_TOKEN_INIT)?;
-        Self::new(sizes, Some(class), vb)
+    /// DeiT's: a class token, perhaps a distillation token, and positions for them too.
+    pub fn with_tokens(
+        patches: &Patches,
+        width: usize,
+        distilled: bool,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let shape = (1, 1, width);
+        let mut prefix = vec![vb.get_with_hints(shape, "cls_token", VIT_TOKEN_INIT)?];
+        if distilled {
+            prefix.push(vb.get_with_hints(shape, "dist_token", EMBEDDING_INIT)?);
+        }
+        Self::with_positions(patches, width, prefix, vb)
     }
 
-    /// CaiT's: patches only.
-    pub fn without_class_token(sizes: &Sizes, vb: VarBuilder) -> Result<Self> {
-        Self::new(sizes, None, vb)
+    /// CaiT's: positions for the patches.
+    pub fn without_tokens(patches: &Patches, width: usize, vb: VarBuilder) -> Result<Self> {
+        Self::with_positions(patches, width, Vec::new(), vb)
     }
 
-    fn new(sizes: &Sizes, prefix: Option<Tensor>, vb: VarBuilder) -> Result<Self> {
-        let tokens = prefix.as_ref().map_or(Ok(0), |prefix| prefix.dim(1))? + sizes.patches();
-        let position = (1, tokens, sizes.width);
+    /// Swin's: a norm.
+    pub fn with_norm(
+        patches: &Patches,
+        width: usize,
+        epsilon: f64,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let norm = LayerNorm::new(width, epsilon, vb.pp("patch_embed").pp("norm"))?;
+        Self::new(patches, width, End::Norm(norm), vb)
+    }
+
+    fn with_positions(
+        patches: &Patches,
+        width: usize,
+        prefix: Vec<Tensor>,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let shape = (1, prefix.len() + patches.count(), width);
+        let position = vb.get_with_hints(shape, "pos_embed", EMBEDDING_INIT)?;
+        Self::new(patches, width, End::Position { prefix, position }, vb)
+    }
+
+    fn new(patches: &Patches, width: usize, end: End, vb: VarBuilder) -> Result<Self> {
+        let channels = patches.image[0];
         Ok(Self {
-            patches: PatchEmbed::new(
-                sizes.image[0],
-                sizes.width,
-                sizes.patch,
-                vb.pp("patch_embed"),
-            )?,
-            prefix,
-            position: vb.get_with_hints(position, "pos_embed", EMBEDDING_INIT)?,
+            patches: PatchEmbed::new(channels, width, patches.side, vb.pp("patch_embed"))?,
+            covered: patches.covered(),
+            end,
         })
     }
 
     /// Images [B, C, H, W] to tokens [B, P + N, C].
     pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
-        let patches = self.patches.forward(images)?;
-        Ok(tokens::assemble(
-            &patches,
-            self.prefix.as_ref(),
-            &self.position,
-        )?)
+        let [height, width] = self.covered;
+        let patches = self
+            .patches
+            .forward(&images.narrow(2, 0, height)?.narrow(3, 0, width)?)?;
+        match &self.end {
+            End::Position { prefix, position } => {
+                // Put together here and not once in `new`, so that gradients reach each token.
+                let prefix = match prefix.as_slice() {
+                    [] => None,
+                    [token] => Some(token.clone()),
+                    tokens => Some(Tensor::cat(tokens, 1)?),
+                };
+                Ok(tokens::assemble(&patches, prefix.as_ref(), position)?)
+            }
+            End::Norm(norm) => Ok(norm.forward(&patches)?),
+        }
     }
 
-    /// Multiply-accumulates of one image.
-    pub fn macs(sizes: &Sizes) -> u128 {
-        let pixels = sizes.image[0] * sizes.patch * sizes.patch;
-        cost::linear(sizes.patches(), pixels, sizes.width)
-    }
-}
-
-/// The class token [1, 1, C] of CaiT, which meets the patches only after the patch blocks.
-#[derive(Debug)]
-pub(crate) struct ClassToken(Tensor);
-
-impl ClassToken {
-    /// The parameter `cls_token`.
-    pub fn new(sizes: &Sizes, vb: VarBuilder) -> Result<Self> {
-        Ok(Self(vb.get_with_hints(
-            (1, 1, sizes.width),
-            "cls_token",
-            EMBEDDING_INIT,
-        )?))
-    }
-
-    /// The token of each of `batch` images, [B, 1, C].
-    pub fn for_batch(&self, batch: usize) -> Result<Tensor> {
-        let (_, _, width) = self.0.dims3()?;
-        Ok(self.0.expand((batch, 1, width))?.contiguous()?)
+    /// Multiply-accumulates of one image; Swin's norm comes on top.
+    pub fn macs(patches: &Patches, width: usize) -> u128 {
+        let pixels = patches.image[0] * patches.side * patches.side;
+        cost::linear(patches.count(), pixels, width)
     }
 }

@@ -4,11 +4,11 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use spectralkd_nn::{Pass, tokens};
 
-use super::{Block, BlockStyle};
+use super::{Block, BlockStyle, Mixing};
 use crate::Result;
 use crate::sizes::Sizes;
 
-/// The blocks that carry the patch tokens, `blocks.0` to `blocks.{depth - 1}`.
+/// The blocks that carry the patch tokens of DeiT and CaiT, `blocks.0` to `blocks.{depth - 1}`.
 #[derive(Debug)]
 pub(crate) struct Trunk {
     blocks: Vec<Block>,
@@ -22,18 +22,18 @@ impl Trunk {
     /// Blocks for `prefix` tokens and the patches; block i has the drop-path probability `drop(i)`.
     pub fn new(
         sizes: &Sizes,
-        style: BlockStyle,
+        (mixing, style): (Mixing, BlockStyle),
         prefix: usize,
         drop: impl Fn(usize) -> f64,
         vb: VarBuilder,
     ) -> Result<Self> {
         let vb = vb.pp("blocks");
-        let block = |i| Block::new(sizes, style, drop(i), vb.pp(i));
+        let block = |i| Block::new(sizes.block, mixing, style, drop(i), vb.pp(i));
         let blocks = (0..sizes.depth).map(block).collect::<Result<_>>()?;
         Ok(Self {
             blocks,
             prefix,
-            grid: sizes.grid,
+            grid: sizes.patches.grid,
         })
     }
 

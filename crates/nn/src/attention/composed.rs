@@ -4,6 +4,7 @@
 use candle_core::{D, Tensor};
 use candle_nn::ops::softmax;
 
+use super::geometry::{MASKED, Windows};
 use crate::error::Result;
 use crate::kernels::attention::Mixing;
 
@@ -36,6 +37,74 @@ pub fn class_attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Resu
         split_heads(v, heads)?,
     ];
     merge_heads(&softmax(&scores(&q, &k)?, D::Minus1)?.matmul(&v)?)
+}
+
+/// Attention within the windows of every image: packed rows [B windows, N, 3C], cut by
+/// [`window_partition`], and the table of position biases [(2h - 1) (2w - 1), heads] to
+/// [B windows, N, C].
+pub fn biased_attention(
+    qkv: &Tensor,
+    table: &Tensor,
+    windows: &Windows,
+    heads: usize,
+) -> Result<Tensor> {
+    let [q, k, v] = split_qkv(qkv, heads)?;
+    let (area, count, device) = (windows.area(), windows.count(), qkv.device());
+    let positions = Tensor::from_vec(windows.relative_positions(), area * area, device)?;
+    let bias = table.index_select(&positions, 0)?.t()?.contiguous()?;
+    let scores = scores(&q, &k)?.broadcast_add(&bias.reshape((heads, area, area))?)?;
+    let scores = if windows.shift == [0, 0] {
+        scores
+    } else {
+        let regions = Tensor::from_vec(windows.regions(), (count, area), device)?;
+        let (of_query, of_key) = (regions.unsqueeze(2)?, regions.unsqueeze(1)?);
+        let mask = of_query.broadcast_ne(&of_key)?.to_dtype(qkv.dtype())?;
+        let mask = (mask * MASKED)?.reshape((count, 1, area * area))?;
+        let all = scores.dim(0)?;
+        let by_image = scores.reshape((all / count, count, heads, area * area))?;
+        let masked = by_image.broadcast_add(&mask)?;
+        masked.reshape((all, heads, area, area))?
+    };
+    merge_heads(&softmax(&scores, D::Minus1)?.matmul(&v)?)
+}
+
+/// Tokens [B, H W, C] to windows [B windows, N, C]: rolled, padded with zeros, cut.
+pub fn window_partition(x: &Tensor, windows: &Windows) -> Result<Tensor> {
+    let (batch, _, channels) = x.dims3()?;
+    let ([height, width], [down, across]) = (windows.map, windows.grid());
+    let ([h, w], [pad_h, pad_w]) = (windows.size, windows.padded());
+    let map = roll(&x.reshape((batch, height, width, channels))?, windows, -1)?;
+    let map = map.pad_with_zeros(1, 0, pad_h - height)?;
+    let map = map.pad_with_zeros(2, 0, pad_w - width)?;
+    let map = map.reshape(vec![batch, down, h, across, w, channels])?;
+    let cut = map.permute([0, 1, 3, 2, 4, 5])?.contiguous()?;
+    Ok(cut.reshape((batch * down * across, h * w, channels))?)
+}
+
+/// The opposite of [`window_partition`]; padding is left out.
+pub fn window_reverse(x: &Tensor, windows: &Windows) -> Result<Tensor> {
+    let (all, _, channels) = x.dims3()?;
+    let ([height, width], [down, across]) = (windows.map, windows.grid());
+    let ([h, w], [pad_h, pad_w]) = (windows.size, windows.padded());
+    let batch = all / windows.count();
+    let x = x.reshape(vec![batch, down, across, h, w, channels])?;
+    let map = x.permute([0, 1, 3, 2, 4, 5])?.contiguous()?;
+    let map = map.reshape((batch, pad_h, pad_w, channels))?;
+    let map = map.narrow(1, 0, height)?.narrow(2, 0, width)?;
+    let map = roll(&map, windows, 1)?.contiguous()?;
+    Ok(map.reshape((batch, height * width, channels))?)
+}
+
+/// Rolls a map [B, H, W, C] by the windows' shift in the direction `sign`.
+fn roll(map: &Tensor, windows: &Windows, sign: i32) -> Result<Tensor> {
+    let mut map = map.clone();
+    for axis in 0..2 {
+        let shift = windows.shift[axis] % windows.map[axis];
+        if shift > 0 {
+            map = map.roll(sign * shift as i32, axis + 1)?;
+        }
+    }
+    Ok(map)
 }
 
 /// q k^T / sqrt(d) of [B, H, Nq, d] and [B, H, N, d].

@@ -172,7 +172,7 @@ fn class_token(x: &Tensor) -> Result<Tensor> {
     }
 }
 
-fn check(layer: &'static str, dim: usize, heads: usize) -> Result<()> {
+pub(super) fn check(layer: &'static str, dim: usize, heads: usize) -> Result<()> {
     if dim > 0 && heads > 0 && dim.is_multiple_of(heads) {
         return Ok(());
     }

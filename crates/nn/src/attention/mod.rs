@@ -6,9 +6,13 @@
 //! for F64 the twin [`crate::scalar::attention`]), elsewhere [`composed`].
 
 pub mod composed;
+mod geometry;
 mod layers;
 mod number;
 mod ops;
+mod windows;
 
+pub use geometry::{MASKED, Windows};
 pub use layers::{Attention, ClassAttention, TalkingHeadAttention};
 pub use ops::{class_attention, softmax_attention, talking_attention};
+pub use windows::WindowAttention;

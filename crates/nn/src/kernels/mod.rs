@@ -22,6 +22,7 @@ pub mod gelu;
 pub mod layer_norm;
 pub mod linear;
 pub mod matmul;
+pub mod merge;
 pub mod mlp;
 pub mod parallel;
 pub mod patches;

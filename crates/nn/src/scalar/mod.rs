@@ -9,6 +9,7 @@ pub mod attention;
 pub mod gelu;
 pub mod layer_norm;
 pub mod linear;
+pub mod merge;
 pub mod mlp;
 pub mod patches;
 pub mod residual;

@@ -1,10 +1,13 @@
 //! Tokens on their way into a transformer (class token, positions) and out of it (maps).
 
+mod merge;
 mod ops;
 
 use candle_core::Tensor;
 
 use crate::error::{Error, Result};
+use crate::kernels::merge::Sizes;
+use merge::Merge;
 use ops::{Assemble, Map};
 
 /// Puts the tokens `prefix` [1, P, C] (class token, distillation token) before the patch
@@ -69,6 +72,51 @@ pub fn to_map_composed(x: &Tensor, prefix: usize, [height, width]: [usize; 2]) -
     Ok(map.reshape((batch, channels, height, width))?)
 }
 
+/// Every 2 x 2 tokens of a map side by side: x [B, H W, C] to [B, H' W', 4C] with
+/// H' = ceil(H / 2) and W' = ceil(W / 2). The parts come in timm's order, (0, 0), (1, 0),
+/// (0, 1), (1, 1) of (row, column); beyond the last row and column of odd sides they are
+/// zeros. F32 or F64 on a CPU.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// let tokens = Tensor::arange(0f32, 6.0, &Device::Cpu)?.reshape((1, 6, 1))?; // 2 x 3
+/// let merged = spectralkd_nn::tokens::merge(&tokens, [2, 3])?.squeeze(0)?;
+/// assert_eq!(merged.to_vec2::<f32>()?, [[0.0, 3.0, 1.0, 4.0], [2.0, 5.0, 0.0, 0.0]]);
+/// # Ok::<(), spectralkd_nn::Error>(())
+/// ```
+pub fn merge(x: &Tensor, map: [usize; 2]) -> Result<Tensor> {
+    let sizes = check_merge(x, map)?;
+    if !x.device().is_cpu() {
+        return merge_composed(x, map);
+    }
+    Ok(x.apply_op1(Merge(sizes))?)
+}
+
+/// [`merge`] out of candle's own operations: the path of other devices.
+pub fn merge_composed(x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
+    let sizes = check_merge(x, [height, width])?;
+    let ([down, across], channels) = (sizes.merged(), sizes.channels);
+    let batch = x.dim(0)?;
+    let map = x.reshape((batch, height, width, channels))?;
+    let map = map.pad_with_zeros(1, 0, height % 2)?;
+    let map = map.pad_with_zeros(2, 0, width % 2)?;
+    let parts = map.reshape(vec![batch, down, 2, across, 2, channels])?;
+    let parts = parts.permute([0, 1, 3, 4, 2, 5])?.contiguous()?;
+    Ok(parts.reshape((batch, down * across, 4 * channels))?)
+}
+
+/// The mean over the tokens of x [B, N, C], giving [B, C]: global average pooling. Made of
+/// candle's own operations, which carry its gradient.
+pub fn mean(x: &Tensor) -> Result<Tensor> {
+    match x.dims() {
+        [_, tokens, _] if *tokens > 0 => Ok(x.mean(1)?),
+        _ => {
+            let expected = "[batch, tokens, channels] with at least one token".into();
+            Err(shape_error("tokens::mean", expected, x))
+        }
+    }
+}
+
 fn shape_error(layer: &'static str, expected: String, got: &Tensor) -> Error {
     let got = got.dims().to_vec();
     Error::Shape {
@@ -116,4 +164,21 @@ fn check_map(x: &Tensor, prefix: usize, [height, width]: [usize; 2]) -> Result<(
         prefix + height * width
     );
     Err(shape_error("tokens::to_map", expected, x))
+}
+
+fn check_merge(x: &Tensor, [height, width]: [usize; 2]) -> Result<Sizes> {
+    match *x.dims() {
+        [_, tokens, channels] if tokens == height * width && tokens * channels > 0 => Ok(Sizes {
+            height,
+            width,
+            channels,
+        }),
+        _ => {
+            let expected = format!(
+                "[batch, {}, channels] for a map of {height} x {width}",
+                height * width
+            );
+            Err(shape_error("tokens::merge", expected, x))
+        }
+    }
 }

@@ -172,10 +172,8 @@ fn data(raw: &RawData, fail: &Fail<'_>) -> Result<Data> {
 fn model(config: &ModelConfig, key: &str, data: &Data, fail: &Fail<'_>) -> Result<ModelInfo> {
     let info = config.info().map_err(|e| fail(key, e.to_string()))?;
     let [channels, height, width] = data.dataset.shape();
-    let (in_chans, size, num_classes) = match config {
-        ModelConfig::Deit(c) => (c.in_chans, c.img_size, c.num_classes),
-        ModelConfig::Cait(c) => (c.in_chans, c.img_size, c.num_classes),
-    };
+    let (in_chans, size) = (config.in_chans(), config.img_size());
+    let num_classes = config.num_classes();
     if in_chans != channels || size != [height, width] {
         let message = format!(
             "the images are {channels}x{height}x{width}, the model takes {in_chans}x{}x{}",

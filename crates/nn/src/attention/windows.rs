@@ -1,0 +1,100 @@
+//! Attention within windows: the layer.
+
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+
+use super::composed;
+use super::geometry::Windows;
+use crate::error::{Error, Result};
+use crate::linear::{LINEAR_INIT, Linear};
+
+/// Multi-head self-attention within shifted windows, with a learnt bias for every relative
+/// position (Liu et al. 2021, Swin Transformer; timm's `SwinTransformerBlock._attn` around
+/// its `WindowAttention`).
+///
+/// The layer rolls, pads and cuts the map itself: tokens go in and come out in the map's
+/// own order, row by row. Where the windows do not divide the map, padded tokens are zeros
+/// before `qkv`, and take part as keys.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use spectralkd_base::random::Stream;
+/// use spectralkd_nn::{Params, WindowAttention, Windows};
+///
+/// let params = Params::new();
+/// let vb = params.builder(&Stream::new(7, "init"), DType::F32, &Device::Cpu);
+/// let windows = Windows::new([14, 14], [7, 7], [3, 3])?;
+/// let attention = WindowAttention::new(48, 3, windows, true, vb)?;
+/// assert_eq!(params.vars()["relative_position_bias_table"].dims(), [13 * 13, 3]);
+///
+/// let tokens = Tensor::ones((2, 14 * 14, 48), DType::F32, &Device::Cpu)?;
+/// assert_eq!(attention.forward(&tokens)?.dims(), [2, 14 * 14, 48]);
+/// # Ok::<(), spectralkd_nn::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct WindowAttention {
+    qkv: Linear,
+    proj: Linear,
+    table: Tensor,
+    heads: usize,
+    windows: Windows,
+}
+
+impl WindowAttention {
+    /// Attention of `heads` heads over `dim` channels with the parameters of
+    /// [`Attention::new`](super::Attention::new), and
+    /// `relative_position_bias_table` [(2h - 1) (2w - 1), heads], N(0, 0.02) at first, for
+    /// windows of h x w tokens.
+    ///
+    /// # Errors
+    /// If `heads` does not divide `dim`, the windows cannot be made ([`Windows::check`]), or
+    /// the builder lacks a parameter.
+    pub fn new(
+        dim: usize,
+        heads: usize,
+        windows: Windows,
+        qkv_bias: bool,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        super::layers::check("WindowAttention", dim, heads)?;
+        let windows = windows.check()?;
+        let table = (windows.positions(), heads);
+        Ok(Self {
+            qkv: Linear::new(dim, 3 * dim, qkv_bias, vb.pp("qkv"))?,
+            proj: Linear::new(dim, dim, true, vb.pp("proj"))?,
+            table: vb.get_with_hints(table, "relative_position_bias_table", LINEAR_INIT)?,
+            heads,
+            windows,
+        })
+    }
+
+    /// Tokens [B, H W, dim] of a map to tokens [B, H W, dim]. F32 or F64 on a CPU.
+    ///
+    /// # Errors
+    /// If the tensor has another shape.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_composed(x)
+    }
+
+    /// The same out of candle's own operations: the path of other devices.
+    pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
+        self.check(x)?;
+        let x = composed::window_partition(x, &self.windows)?;
+        let qkv = self.qkv.forward_composed(&x)?;
+        let mixed = composed::biased_attention(&qkv, &self.table, &self.windows, self.heads)?;
+        composed::window_reverse(&self.proj.forward_composed(&mixed)?, &self.windows)
+    }
+
+    fn check(&self, x: &Tensor) -> Result<()> {
+        let (tokens, dim) = (self.windows.tokens(), self.proj.weight().dim(0)?);
+        if x.rank() == 3 && x.dims()[1..] == [tokens, dim] {
+            return Ok(());
+        }
+        let [height, width] = self.windows.map;
+        Err(Error::Shape {
+            layer: "WindowAttention",
+            expected: format!("[batch, {tokens}, {dim}] for a map of {height} x {width} tokens"),
+            got: x.dims().to_vec(),
+        })
+    }
+}
