@@ -99,6 +99,24 @@ pub enum Error {
         problem: String,
     },
 
+    /// A PyTorch checkpoint is broken, too old, or holds no weights.
+    #[error("cannot read the PyTorch file {}: {problem}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do next.
+        problem: String,
+    },
+
+    /// A folder has no weights, or more than one file of them.
+    #[error("no weights can be taken from {}: {problem}", path.display())]
+    Folder {
+        /// The folder, or the list of its files of weights.
+        path: PathBuf,
+        /// What is missing, and what is there.
+        problem: String,
+    },
+
     /// Weights do not belong to the model.
     #[error("{origin} do not fit the {family} model they are loaded into: {mismatch}")]
     Mismatch {

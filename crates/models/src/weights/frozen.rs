@@ -1,0 +1,34 @@
+//! Models on weights that stay as they are.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor};
+use spectralkd_nn::params;
+
+use super::check;
+use crate::{ModelConfig, Result, VisionModel};
+
+/// A model whose weights stay as they are: a trained teacher, or a student under evaluation. No
+/// gradient reaches its parameters, and without a trainable tensor in the images its forward pass
+/// keeps no graph. All tensors are of one type, f32 or f64, which is the type of the images.
+///
+/// The values are copied: later steps of an optimiser do not show in a model frozen from the present
+/// values of trainable variables.
+///
+/// # Errors
+/// [`Error::Config`](crate::Error::Config), [`Error::Mismatch`](crate::Error::Mismatch) and
+/// [`Error::NotFinite`](crate::Error::NotFinite), as [`load`](super::load).
+pub fn frozen(
+    config: &ModelConfig,
+    tensors: &BTreeMap<String, Tensor>,
+    device: &Device,
+) -> Result<Box<dyn VisionModel>> {
+    let dtype = tensors.values().next().map_or(DType::F32, Tensor::dtype);
+    let usable = matches!(dtype, DType::F32 | DType::F64);
+    check::tensors(config, tensors, |own| own == dtype && usable)?;
+    let mut own = BTreeMap::new();
+    for (name, tensor) in tensors {
+        own.insert(name.clone(), tensor.detach().copy()?.to_device(device)?);
+    }
+    config.build(params::frozen(own, dtype, device))
+}
