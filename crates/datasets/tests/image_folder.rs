@@ -259,20 +259,20 @@ fn links_are_followed_but_not_in_circles() {
 }
 
 #[test]
-fn thousands_of_pictures_are_listed_without_being_read() {
+fn pictures_are_listed_without_being_read() {
     let folder = tempfile::tempdir().unwrap();
     for class in 0..10 {
         let class = folder.path().join(format!("n{class:08}"));
         fs::create_dir(&class).unwrap();
-        for picture in 0..300 {
+        for picture in 0..50 {
             // Empty: reading any would fail.
             fs::write(class.join(format!("{picture:05}.JPEG")), "").unwrap();
         }
     }
     let set = ImageFolder::open(folder.path()).unwrap();
-    assert_eq!((set.len(), set.classes().len()), (3_000, 10));
-    assert_eq!(set.label(2_999), Some(9));
-    assert!(set.path(2_999).ends_with("n00000009/00299.JPEG"));
+    assert_eq!((set.len(), set.classes().len()), (500, 10));
+    assert_eq!(set.label(499), Some(9));
+    assert!(set.path(499).ends_with("n00000009/00049.JPEG"));
     let error = set.batch(&[7], &preprocess(8)).unwrap_err();
     assert!(error.to_string().contains("empty file"), "{error}");
 }

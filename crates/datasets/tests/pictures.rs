@@ -112,7 +112,7 @@ fn preprocessing_is_timms() {
 /// The formula of pictures.py.
 fn formula(height: usize, width: usize) -> Picture {
     let level = |i: usize| {
-        let noise = (i as u64 * 2_654_435_761) % (1 << 32) >> 24;
+        let noise = ((i as u64 * 2_654_435_761) % (1 << 32)) >> 24;
         let (y, x) = (i / (3 * width), i / 3 % width);
         ((noise + x as u64 * 3 + y as u64 * 5) / 2 % 256) as u8
     };
