@@ -2,7 +2,7 @@
 //! Zalando's articles in ten classes, 60,000 to train on and 10,000 to test on. MIT licence,
 //! copyright 2017 Zalando SE (see `data/LICENSE-fashion-mnist` in this crate).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::idx::folder::{self, find};
 use crate::idx::{self, Images};
@@ -69,7 +69,7 @@ pub fn normalise() -> Normalise {
 pub fn embedded() -> Result<Splits> {
     let split = |names: [&str; 2], images: &[u8], labels: &[u8]| {
         let [images_path, labels_path] =
-            names.map(|name| PathBuf::from(format!("(embedded)/{name}.gz")));
+            names.map(|name| std::path::PathBuf::from(format!("(embedded)/{name}.gz")));
         pair(
             idx::decode_images(images, &images_path)?,
             &images_path,

@@ -52,6 +52,8 @@ pub(crate) struct Listing {
     folder: PathBuf,
     pub(crate) folders: Vec<OsString>,
     pub(crate) pictures: Vec<OsString>,
+    /// Pictures of kinds that are not read.
+    unsupported: Vec<OsString>,
     others: Vec<OsString>,
 }
 
@@ -61,6 +63,7 @@ impl Listing {
             folder: folder.to_owned(),
             folders: Vec::new(),
             pictures: Vec::new(),
+            unsupported: Vec::new(),
             others: Vec::new(),
         };
         for entry in entries(folder)? {
@@ -69,15 +72,24 @@ impl Listing {
                 if !is_hidden(&name) {
                     listing.folders.push(name);
                 }
-            } else if is_picture(folder, &name)? {
-                listing.pictures.push(name);
             } else {
-                listing.others.push(name);
+                match ending(&name) {
+                    Ending::Read => listing.pictures.push(name),
+                    Ending::NotRead => listing.unsupported.push(name),
+                    Ending::NoPicture => listing.others.push(name),
+                }
             }
         }
-        listing.folders.sort_unstable();
-        listing.pictures.sort_unstable();
-        listing.others.sort_unstable();
+        let Self {
+            folders,
+            pictures,
+            unsupported,
+            others,
+            ..
+        } = &mut listing;
+        for names in [folders, pictures, unsupported, others] {
+            names.sort_unstable();
+        }
         Ok(listing)
     }
 
@@ -91,6 +103,10 @@ impl Listing {
             })
         };
         let lower = |name: &OsString| name.to_string_lossy().to_lowercase();
+        // Beside folders of classes they would not count, whatever their kind.
+        if let Some(name) = self.unsupported.first().filter(|_| self.folders.is_empty()) {
+            return Err(unsupported(&self.folder, name));
+        }
         match (self.folders.first(), self.pictures.first()) {
             (Some(class), Some(picture)) => wrong(
                 format!("holds pictures ({picture:?}) beside folders ({class:?})"),
@@ -136,8 +152,12 @@ pub(crate) fn pictures_below(folder: &Path) -> Result<Vec<PathBuf>> {
                 if !is_hidden(&name) && !leads_up(&entry)? {
                     open.push(folder.join(name));
                 }
-            } else if is_picture(&folder, &name)? {
-                pictures.push(name);
+            } else {
+                match ending(&name) {
+                    Ending::Read => pictures.push(name),
+                    Ending::NotRead => return Err(unsupported(&folder, &name)),
+                    Ending::NoPicture => {}
+                }
             }
         }
         pictures.sort_unstable();
@@ -193,17 +213,28 @@ fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// Whether the name is a picture's; an error where it is one of a kind that is not read.
-fn is_picture(folder: &Path, name: &OsStr) -> Result<bool> {
-    let Some(ending) = Path::new(name).extension().and_then(OsStr::to_str) else {
-        return Ok(false);
-    };
-    let ending = ending.to_ascii_lowercase();
-    if UNSUPPORTED.contains(&&*ending) {
-        return Err(DatasetError::UnsupportedPicture {
-            path: folder.join(name),
-            found: format!("is called a .{ending} file"),
-        });
+/// What the ending of a file's name, in any case, says.
+enum Ending {
+    Read,
+    NotRead,
+    NoPicture,
+}
+
+fn ending(name: &OsStr) -> Ending {
+    let ending = Path::new(name).extension().and_then(OsStr::to_str);
+    let ending = ending.unwrap_or_default().to_ascii_lowercase();
+    if EXTENSIONS.contains(&&*ending) {
+        Ending::Read
+    } else if UNSUPPORTED.contains(&&*ending) {
+        Ending::NotRead
+    } else {
+        Ending::NoPicture
     }
-    Ok(EXTENSIONS.contains(&&*ending))
+}
+
+fn unsupported(folder: &Path, name: &OsStr) -> DatasetError {
+    DatasetError::UnsupportedPicture {
+        path: folder.join(name),
+        found: "is called a picture of another kind".to_owned(),
+    }
 }

@@ -68,7 +68,6 @@ fn jpegs_of_every_kind_are_near_libjpegs() {
             .collect();
         let mean = differences.iter().sum::<f64>() / differences.len() as f64;
         let most = differences.iter().copied().fold(0.0, f64::max);
-        println!("{name}: mean {mean:.4}, most {most}");
         let (mean_bound, bound) = match name {
             "png_inside.jpg" | "grey.jpg" => (0.02, 1.0),
             _ => (0.6, 4.0),
@@ -113,7 +112,7 @@ fn preprocessing_is_timms() {
 /// The formula of pictures.py.
 fn formula(height: usize, width: usize) -> Picture {
     let level = |i: usize| {
-        let noise = (i as u64 * 2_654_435_761) % (1 << 32) >> 24;
+        let noise = ((i as u64 * 2_654_435_761) % (1 << 32)) >> 24;
         let (y, x) = (i / (3 * width), i / 3 % width);
         ((noise + x as u64 * 3 + y as u64 * 5) / 2 % 256) as u8
     };
@@ -242,7 +241,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Damage inside a file gives a picture or an error, and no panic.
     #[test]
