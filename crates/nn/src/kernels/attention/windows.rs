@@ -125,7 +125,7 @@ pub fn backward(
     let steps = Steps::new(arch, windowed, table);
     // A task is one head of a run of windows.
     let run = shape.batch.div_ceil(RUNS).max(RUN);
-    let tasks = shape.batch.div_ceil(run) * shape.heads;
+    let tasks = shape.batch.div_ceil(run).max(1) * shape.heads;
     let each = steps.blocks.scores(shape.queries);
     let mut d_bias = vec![0.0; tasks * each];
     parallel::chunks(&mut d_bias, each, shape.work(5), |task, d_bias| {
