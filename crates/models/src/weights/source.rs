@@ -104,14 +104,15 @@ impl Source {
             .map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
 
-        let container: Box<dyn Container> = if first.starts_with(b"PK") {
+        let container: Box<dyn Container> = if first.starts_with(b"PK\x03\x04") {
             let archive = Archive::open(path, file)?;
             if !archive.keys().is_empty() {
                 let keys = archive.keys().join("`, `");
                 self.notes.push(format!("took the weights under `{keys}`"));
             }
             Box::new(archive)
-        } else if first.starts_with(b"\x80") {
+        } else if first.starts_with(b"\x80") && first.get(8) != Some(&b'{') {
+            // (A safetensors file begins with a length, which may be any byte, and then has a brace.)
             return Err(Error::Archive {
                 path: path.to_owned(),
                 problem: if first == LEGACY {

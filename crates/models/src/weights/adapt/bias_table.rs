@@ -9,8 +9,13 @@ use crate::ModelConfig;
 
 /// How many offsets (height, width) the table `name` of a model has; `None` if it has no such table.
 pub(super) fn offsets(config: &ModelConfig, name: &str) -> Option<[usize; 2]> {
-    let _ = (config, name);
-    None
+    let ModelConfig::Swin(config) = config else {
+        return None;
+    };
+    let (stage, _) = name.strip_prefix("layers.")?.split_once('.')?;
+    let sizes = config.sizes().ok()?;
+    let stage = sizes.stages.get(stage.parse::<usize>().ok()?)?;
+    Some(stage.window.map(|side| 2 * side - 1))
 }
 
 /// Resizes a table [old height * old width, heads] to [new height * new width, heads]; all four are odd.

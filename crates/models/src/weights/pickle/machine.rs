@@ -1,100 +1,13 @@
-//! The part of Python's pickle format that PyTorch's checkpoints use, read without running anything.
-//!
-//! Our own reader, because candle's panics on short argument lists, prints what it skips, loses what is put into a
-//! dictionary after its first reference, and overflows the stack or the memory on files made to do so. Here every
-//! value has a place in one list: sharing costs nothing, nothing recurses, and memory grows with the file alone.
+//! The machine that a pickle is a program for.
 
 use std::collections::HashMap;
 
-/// The place of a value in [`Pickle`].
-pub(super) type Id = usize;
+use super::{Id, OPAQUE, Value};
 
-/// The place of the one value that stands for everything that no weight needs: None, numbers with a
-/// fraction, lists, sets, bytes.
-const OPAQUE: Id = 0;
+const EMPTY: &str = "an instruction without its operands";
+const SHORT: &str = "it ends too early";
 
-/// A value of which something is known.
-pub(super) enum Value {
-    Opaque,
-    Int(i64),
-    Text(String),
-    /// A class or function, by module and name.
-    Global(String, String),
-    Tuple(Vec<Id>),
-    Dict(Vec<(Id, Id)>),
-    /// A class or function called with the arguments in a tuple.
-    Call(Id, Id),
-    /// What the archive keeps beside the pickle: a tuple that says where.
-    Persistent(Id),
-}
-
-/// A pickle that was read.
-pub(super) struct Pickle {
-    values: Vec<Value>,
-    root: Id,
-}
-
-impl Pickle {
-    /// Reads one pickle of protocol 2 to 5.
-    ///
-    /// # Errors
-    /// What is wrong with it, in words.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let mut machine = Machine {
-            bytes,
-            values: vec![Value::Opaque],
-            stack: Vec::new(),
-            marks: Vec::new(),
-            memo: HashMap::new(),
-        };
-        while machine.step()? {}
-        let root = machine.pop()?;
-        Ok(Self {
-            values: machine.values,
-            root,
-        })
-    }
-
-    /// The outermost value.
-    pub fn root(&self) -> Id {
-        self.root
-    }
-
-    /// The value in this place.
-    pub fn get(&self, id: Id) -> &Value {
-        &self.values[id] // a place is handed out only once there is a value in it
-    }
-
-    /// The string in this place.
-    pub fn text(&self, id: Id) -> Option<&str> {
-        match self.get(id) {
-            Value::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The items of the tuple in this place.
-    pub fn tuple(&self, id: Id) -> Option<&[Id]> {
-        match self.get(id) {
-            Value::Tuple(items) => Some(items),
-            _ => None,
-        }
-    }
-
-    /// The entries of the dictionary in this place that have a string for a key, in the file's order.
-    pub fn entries(&self, id: Id) -> impl Iterator<Item = (&str, Id)> {
-        let entries = match self.get(id) {
-            Value::Dict(entries) => entries.as_slice(),
-            _ => &[],
-        };
-        entries
-            .iter()
-            .filter_map(|&(key, value)| Some((self.text(key)?, value)))
-    }
-}
-
-/// The machine that a pickle is a program for.
-struct Machine<'a> {
+pub(super) struct Machine<'a> {
     /// What has not been read yet.
     bytes: &'a [u8],
     values: Vec<Value>,
@@ -104,6 +17,13 @@ struct Machine<'a> {
 }
 
 impl Machine<'_> {
+    /// Runs the whole program: all values, and which of them is the outermost.
+    pub fn run(mut self) -> Result<(Vec<Value>, Id), String> {
+        while self.step()? {}
+        let root = self.pop()?;
+        Ok((self.values, root))
+    }
+
     /// Runs one instruction; false at the last. Names and codes are those of Python's pickletools.
     fn step(&mut self) -> Result<bool, String> {
         match self.byte()? {
@@ -327,12 +247,19 @@ impl Machine<'_> {
 }
 
 impl<'a> Machine<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            values: vec![Value::Opaque],
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+        }
+    }
+
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
         let (taken, rest) = self.bytes.split_at_checked(count).ok_or(SHORT)?;
         self.bytes = rest;
         Ok(taken)
     }
 }
-
-const EMPTY: &str = "an instruction without its operands";
-const SHORT: &str = "it ends too early";
