@@ -117,6 +117,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// A file of tensors does not hold what is needed, or was not filled.
+    #[error("{}: {problem}", path.display())]
+    TensorFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
     /// Weights do not belong to the model.
     #[error("{origin} do not fit the {family} model they are loaded into: {mismatch}")]
     Mismatch {

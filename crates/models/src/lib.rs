@@ -55,6 +55,7 @@
 //! `assembly` goes from a configuration to a model.
 
 pub mod registry;
+pub mod tensor_file;
 pub mod weights;
 
 mod assembly;

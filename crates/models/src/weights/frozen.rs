@@ -23,12 +23,44 @@ pub fn frozen(
     tensors: &BTreeMap<String, Tensor>,
     device: &Device,
 ) -> Result<Box<dyn VisionModel>> {
-    let dtype = tensors.values().next().map_or(DType::F32, Tensor::dtype);
-    let usable = matches!(dtype, DType::F32 | DType::F64);
-    check::tensors(config, tensors, |own| own == dtype && usable)?;
+    check_all(config, tensors)?;
     let mut own = BTreeMap::new();
     for (name, tensor) in tensors {
-        own.insert(name.clone(), tensor.detach().copy()?.to_device(device)?);
+        own.insert(name.clone(), tensor.detach().copy()?);
     }
-    config.build(params::frozen(own, dtype, device))
+    build(config, own, device)
+}
+
+/// As [`frozen`], but takes the tensors themselves, which saves the memory of a copy: for weights that were just
+/// loaded. (The values of variables among them would follow their optimiser.)
+///
+/// # Errors
+/// As [`frozen`].
+pub fn into_frozen(
+    config: &ModelConfig,
+    tensors: BTreeMap<String, Tensor>,
+    device: &Device,
+) -> Result<Box<dyn VisionModel>> {
+    check_all(config, &tensors)?;
+    build(config, tensors, device)
+}
+
+/// The type of all tensors.
+fn dtype(tensors: &BTreeMap<String, Tensor>) -> DType {
+    tensors.values().next().map_or(DType::F32, Tensor::dtype)
+}
+
+fn check_all(config: &ModelConfig, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+    let dtype = dtype(tensors);
+    let usable = matches!(dtype, DType::F32 | DType::F64);
+    check::tensors(config, tensors, |own| own == dtype && usable)
+}
+
+fn build(
+    config: &ModelConfig,
+    tensors: BTreeMap<String, Tensor>,
+    device: &Device,
+) -> Result<Box<dyn VisionModel>> {
+    let dtype = dtype(&tensors);
+    config.build(params::frozen_once(tensors, dtype, device))
 }

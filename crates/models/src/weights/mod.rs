@@ -33,7 +33,7 @@ mod check;
 mod frozen;
 mod names;
 mod pickle;
-mod safetensors_file;
+pub(crate) mod safetensors_file;
 mod save;
 mod source;
 
@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use spectralkd_base::random::Stream;
 
-pub use frozen::frozen;
+pub use frozen::{frozen, into_frozen};
 pub use save::{METADATA_KEY, metadata, save};
 
 use crate::{ModelConfig, Result};

@@ -67,7 +67,7 @@ impl Container for SafetensorsFile {
 }
 
 /// Where the tensors' bytes begin, and the header, checked against itself and the file's length.
-pub(super) fn header(path: &Path, file: &mut File) -> Result<(u64, Metadata)> {
+pub(crate) fn header(path: &Path, file: &mut File) -> Result<(u64, Metadata)> {
     let unreadable = |source| read_error(path, source);
     let length = file.metadata().map_err(unreadable)?.len();
     let mut first = Vec::new();
@@ -106,7 +106,7 @@ pub(super) fn header(path: &Path, file: &mut File) -> Result<(u64, Metadata)> {
     Ok((start, header))
 }
 
-pub(super) fn read_error(path: &Path, source: std::io::Error) -> Error {
+pub(crate) fn read_error(path: &Path, source: std::io::Error) -> Error {
     Error::Read {
         path: path.to_owned(),
         source,
