@@ -108,12 +108,34 @@ pub enum Error {
         problem: String,
     },
 
-    /// A folder has no weights, or more than one file of them.
-    #[error("no weights can be taken from {}: {problem}", path.display())]
+    /// A folder has no weights, or more than one file of them; or it cannot be written.
+    #[error("cannot use {}: {problem}", path.display())]
     Folder {
         /// The folder, or the list of its files of weights.
         path: PathBuf,
-        /// What is missing, and what is there.
+        /// What is missing, and what is there; or what the system said.
+        problem: String,
+    },
+
+    /// A folder for an export holds something else.
+    #[error(
+        "{} is not empty, and no earlier export: it holds {}; name another folder, or empty this one",
+        path.display(),
+        holds.join(", ")
+    )]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// What is in it.
+        holds: Vec<String>,
+    },
+
+    /// A `config.json` does not say which model it belongs to.
+    #[error("cannot use {}: {problem}", path.display())]
+    Description {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         problem: String,
     },
 

@@ -54,6 +54,7 @@
 //! and as checked, `parts` what models are made of, `deit` and `cait` how, `cost` counts, and
 //! `assembly` goes from a configuration to a model.
 
+pub mod export;
 pub mod registry;
 pub mod tensor_file;
 pub mod weights;

@@ -29,7 +29,7 @@
 
 mod adapt;
 mod archive;
-mod check;
+pub(crate) mod check;
 mod frozen;
 mod names;
 mod pickle;
@@ -44,6 +44,7 @@ use candle_core::{Device, Tensor};
 use spectralkd_base::random::Stream;
 
 pub use frozen::{frozen, into_frozen};
+pub(crate) use save::encode;
 pub use save::{METADATA_KEY, metadata, save};
 
 use crate::{ModelConfig, Result};

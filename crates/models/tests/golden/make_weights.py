@@ -16,6 +16,7 @@ Writes, beside this script:
   hold: wrapped names, parameters, other types, strides, shared storages, an optimiser, arguments;
   ``legacy.pth``, the format of PyTorch before 1.6; ``scripted.pth``, a TorchScript module; ``microsoft.pth``, the
   state dict ``swin`` with the names and buffers of Microsoft's files.
+* ``published.json``: by model, the ``config.json`` that timm writes for the hub (``save_config_for_hf``).
 
 All weights are eighths between -2 and 2, which every type of float can hold.
 """
@@ -29,6 +30,7 @@ import torch
 from safetensors.torch import save_file
 from timm.layers import resample_abs_pos_embed
 from timm.models import create_model
+from timm.models._hub import save_config_for_hf
 
 HERE = Path(__file__).parent
 
@@ -64,6 +66,8 @@ CASES = {
     "swin_small": ("swin", dict(img_size=[12, 12])),
     "swin_grey_classes": ("swin", dict(in_chans=1, num_classes=3)),
 }
+PUBLISHED = ["deit_tiny_patch16_224.fb_in1k", "deit_tiny_distilled_patch16_224.fb_in1k", "cait_xxs24_384.fb_dist_in1k",
+             "swin_tiny_patch4_window7_224.ms_in22k", "deit3_small_patch16_224.fb_in1k"]
 ENTRYPOINTS = dict(deit="deit_tiny_patch16_224", cait="cait_xxs24_224", swin="swin_tiny_patch4_window7_224")
 
 
@@ -153,6 +157,19 @@ def main():
     torch.save({"model": states["deit"]}, HERE / "legacy.pth", _use_new_zipfile_serialization=False)
     torch.jit.script(torch.nn.Linear(2, 2)).save(HERE / "scripted.pth")
     torch.save(microsoft(states["swin"]), HERE / "microsoft.pth")
+
+    published = {}
+    for name in PUBLISHED:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "config.json"
+            save_config_for_hf(create_model(name), file)
+            published[name] = json.loads(file.read_text())
+    resized = create_model("swin_tiny_patch4_window7_224", img_size=256, in_chans=1, num_classes=10, drop_path_rate=0.2)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "config.json"
+        save_config_for_hf(resized, file, data_config=dict(mean=(0.5,), std=(0.25,)))
+        published["resized"] = json.loads(file.read_text())
+    (HERE / "published.json").write_text(json.dumps(published, indent=1) + "\n")
 
 
 if __name__ == "__main__":

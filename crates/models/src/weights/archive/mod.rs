@@ -1,16 +1,20 @@
 //! PyTorch's checkpoints: a zip archive of a pickle (`data.pkl`) and one file per storage (`data/0`, ...).
 
+mod rebuild;
+mod view;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use candle_core::DType;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::pickle::{Id, Pickle, Value};
+use super::pickle::{Id, Pickle};
 use super::source::{Container, Described};
 use crate::{Error, Result};
+use rebuild::tensor;
+use view::View;
 
 /// Where training scripts put the weights, in the order in which timm looks: averaged weights first.
 const KEYS: [&str; 4] = ["state_dict_ema", "model_ema", "state_dict", "model"];
@@ -28,13 +32,6 @@ pub(super) struct Archive {
     tensors: BTreeMap<String, Described>,
     views: BTreeMap<String, View>,
     keys: Vec<&'static str>,
-}
-
-/// Which values of a storage make up a tensor; sizes and strides count values.
-struct View {
-    storage: String,
-    offset: usize,
-    strides: Vec<usize>,
 }
 
 impl Archive {
@@ -119,7 +116,7 @@ impl Archive {
         let size = described.dtype.clone()?.size_in_bytes();
         let storage = format!("{}data/{}", self.folder, view.storage);
         let bytes = entry(&mut self.zip, &storage, u64::MAX)?;
-        strided(bytes, size, &described.shape, view)
+        view.gather(bytes, size, &described.shape)
             .ok_or_else(|| format!("its storage `{storage}` is too short for it"))
     }
 }
@@ -174,139 +171,4 @@ fn state_dict(pickle: &Pickle) -> (Id, Vec<&'static str>) {
         (id, _) = (value, keys.push(key));
     }
     (id, keys)
-}
-
-/// A tensor as torch's `_rebuild_*` functions describe it; `None` for any other object.
-fn tensor(pickle: &Pickle, id: Id) -> Option<(Described, View)> {
-    let (mut function, mut arguments) = call(pickle, id)?;
-    match function {
-        // (data, requires_grad, hooks)
-        "_rebuild_parameter" | "_rebuild_parameter_with_state" => {
-            (function, arguments) = call(pickle, *arguments.first()?)?;
-        }
-        // (function, type, arguments, state)
-        "_rebuild_from_type_v2" => {
-            function = global(pickle, *arguments.first()?)?;
-            arguments = pickle.tuple(*arguments.get(2)?)?;
-        }
-        _ => {}
-    }
-    // (storage, offset, shape, strides, ...)
-    let (true, &[storage, offset, shape, strides, ..]) = (
-        matches!(function, "_rebuild_tensor_v2" | "_rebuild_tensor"),
-        arguments,
-    ) else {
-        return None;
-    };
-    // ("storage", class, key, device, number of values)
-    let Value::Persistent(storage) = *pickle.get(storage) else {
-        return None;
-    };
-    let &[_, class, key, ..] = pickle.tuple(storage)? else {
-        return None;
-    };
-    let described = Described {
-        shape: sizes(pickle, shape)?,
-        dtype: dtype(global(pickle, class)?),
-    };
-    let view = View {
-        storage: pickle.text(key)?.to_string(),
-        offset: size(pickle, offset)?,
-        strides: sizes(pickle, strides)?,
-    };
-    (described.shape.len() == view.strides.len()).then_some((described, view))
-}
-
-/// The name of the function called and its arguments.
-fn call(pickle: &Pickle, id: Id) -> Option<(&str, &[Id])> {
-    let Value::Call(function, arguments) = *pickle.get(id) else {
-        return None;
-    };
-    Some((global(pickle, function)?, pickle.tuple(arguments)?))
-}
-
-/// The name of a class or function of PyTorch's.
-fn global(pickle: &Pickle, id: Id) -> Option<&str> {
-    match pickle.get(id) {
-        Value::Global(module, name) if module.starts_with("torch") => Some(name),
-        _ => None,
-    }
-}
-
-fn size(pickle: &Pickle, id: Id) -> Option<usize> {
-    match pickle.get(id) {
-        Value::Int(size) => usize::try_from(*size).ok(),
-        _ => None,
-    }
-}
-
-fn sizes(pickle: &Pickle, id: Id) -> Option<Vec<usize>> {
-    pickle
-        .tuple(id)?
-        .iter()
-        .map(|&id| size(pickle, id))
-        .collect()
-}
-
-/// The type of a storage's values; as an error the name of one that holds no weights.
-fn dtype(class: &str) -> std::result::Result<DType, String> {
-    match class {
-        "FloatStorage" => Ok(DType::F32),
-        "DoubleStorage" => Ok(DType::F64),
-        "HalfStorage" => Ok(DType::F16),
-        "BFloat16Storage" => Ok(DType::BF16),
-        "BoolStorage" => Err("BOOL".into()),
-        "LongStorage" => Err("I64".into()),
-        "IntStorage" => Err("I32".into()),
-        "ByteStorage" => Err("U8".into()),
-        other => Err(other.into()),
-    }
-}
-
-/// The values of a view in row-major order; `None` if it reaches beyond its storage or has more values than it.
-fn strided(bytes: Vec<u8>, size: usize, shape: &[usize], view: &View) -> Option<Vec<u8>> {
-    let count = (shape.iter()).try_fold(1usize, |product, &n| product.checked_mul(n))?;
-    if count == 0 {
-        return Some(Vec::new());
-    }
-    let last = (shape.iter().zip(&view.strides)).try_fold(view.offset, |sum, (&n, &stride)| {
-        sum.checked_add((n - 1).checked_mul(stride)?)
-    })?;
-    let held = bytes.len() / size;
-    if last >= held || count > held {
-        return None;
-    }
-    let mut step = 1;
-    let contiguous = shape.iter().zip(&view.strides).rev().all(|(&n, &stride)| {
-        let fits = n == 1 || stride == step;
-        step *= n;
-        fits
-    });
-    if contiguous {
-        let range = view.offset * size..(view.offset + count) * size;
-        return Some(if range == (0..bytes.len()) {
-            bytes
-        } else {
-            bytes[range].to_vec()
-        });
-    }
-    let mut gathered = Vec::with_capacity(count * size);
-    let mut index = vec![0; shape.len()];
-    for _ in 0..count {
-        let at = index
-            .iter()
-            .zip(&view.strides)
-            .map(|(i, stride)| i * stride)
-            .sum::<usize>();
-        let start = (view.offset + at) * size;
-        gathered.extend_from_slice(&bytes[start..start + size]);
-        for (i, &n) in index.iter_mut().zip(shape).rev() {
-            *i += 1;
-            if *i < n {
-                break;
-            }
-            *i = 0;
-        }
-    }
-    Some(gathered)
 }
