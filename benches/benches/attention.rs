@@ -6,12 +6,16 @@
 //! For one core: `RAYON_NUM_THREADS=1 taskset -c 0 cargo bench ...`. "both" carries what
 //! candle's backward adds to any operation: a product, a sum, and zeros to add gradients to.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};
 use spectralkd_base::random::Stream;
-use spectralkd_nn::Result;
-use spectralkd_nn::attention::{class_attention, composed, softmax_attention, talking_attention};
+use spectralkd_nn::attention::{
+    class_attention, composed, softmax_attention, talking_attention, window_attention,
+};
 use spectralkd_nn::kernels::attention::Mixing;
+use spectralkd_nn::{Result, Windows};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,6 +25,8 @@ enum Kind {
     Softmax,
     Talking,
     Class,
+    /// Of 7 x 7 tokens on a square map of this side, shifted by as much.
+    Windows(usize, usize),
 }
 
 struct Case {
@@ -47,14 +53,28 @@ const fn case(
     }
 }
 
-/// deit_tiny and cait_s24 at 224 px; the student and the teacher of the headline experiment.
-const CASES: [Case; 6] = [
+/// deit_tiny, cait_s24 and the stages of swin_tiny at 224 px; the student and the teacher of the headline experiment.
+const CASES: [Case; 12] = [
     case("deit_tiny", Kind::Softmax, [16, 197, 3, 64]),
     case("cait_s24", Kind::Talking, [8, 196, 8, 48]),
     case("cait_s24_class", Kind::Class, [8, 197, 8, 48]),
     case("student", Kind::Softmax, [64, 50, 3, 16]),
     case("teacher", Kind::Talking, [64, 49, 4, 24]),
     case("teacher_class", Kind::Class, [64, 50, 4, 24]),
+    case("swin_tiny_1", Kind::Windows(56, 0), [8, 3136, 3, 32]),
+    case(
+        "swin_tiny_1_shifted",
+        Kind::Windows(56, 3),
+        [8, 3136, 3, 32],
+    ),
+    case("swin_tiny_2", Kind::Windows(28, 0), [8, 784, 6, 32]),
+    case("swin_tiny_2_shifted", Kind::Windows(28, 3), [8, 784, 6, 32]),
+    case("swin_tiny_3", Kind::Windows(14, 0), [8, 196, 12, 32]),
+    case(
+        "swin_tiny_3_shifted",
+        Kind::Windows(14, 3),
+        [8, 196, 12, 32],
+    ),
 ];
 
 /// A variable of standard normal numbers.
@@ -64,6 +84,14 @@ fn var(name: &str, shape: &[usize]) -> Var {
     let data: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
     let tensor = Tensor::from_vec(data, shape, &Device::Cpu).expect("a CPU tensor");
     Var::from_tensor(&tensor).expect("a variable")
+}
+
+fn windows(side: usize, shift: usize) -> Windows {
+    Windows {
+        map: [side; 2],
+        size: [7; 2],
+        shift: [shift; 2],
+    }
 }
 
 impl Case {
@@ -82,14 +110,29 @@ impl Case {
                 var("k", &[batch, tokens, channels]),
                 var("v", &[batch, tokens, channels]),
             ],
+            Kind::Windows(..) => vec![
+                var("qkv", &[batch, tokens, 3 * channels]),
+                var("table", &[13 * 13, self.heads]),
+            ],
         }
     }
 
-    fn fused(&self, x: &[Tensor]) -> Result<Tensor> {
-        match self.kind {
-            Kind::Softmax => softmax_attention(&x[0], self.heads),
-            Kind::Talking => talking_attention(&x[0], &x[1], self.heads),
-            Kind::Class => class_attention(&x[0], &x[1], &x[2], self.heads),
+    /// The fused operation.
+    fn fused(&self) -> impl Fn(&[Tensor]) -> Result<Tensor> {
+        let (kind, heads) = (self.kind, self.heads);
+        let partition = match kind {
+            Kind::Windows(side, shift) => windows(side, shift).partition().ok(),
+            _ => None,
+        };
+        let partition = partition.map(Arc::new);
+        move |x| match (kind, &partition) {
+            (Kind::Softmax, _) => softmax_attention(&x[0], heads),
+            (Kind::Talking, _) => talking_attention(&x[0], &x[1], heads),
+            (Kind::Class, _) => class_attention(&x[0], &x[1], &x[2], heads),
+            (Kind::Windows(..), Some(partition)) => {
+                window_attention(&x[0], &x[1], partition, heads)
+            }
+            (Kind::Windows(..), None) => unreachable!("these windows can be made"),
         }
     }
 
@@ -98,6 +141,12 @@ impl Case {
             Kind::Softmax => composed::softmax_attention(&x[0], self.heads),
             Kind::Talking => composed::talking_attention(&x[0], &x[1], self.heads),
             Kind::Class => composed::class_attention(&x[0], &x[1], &x[2], self.heads),
+            Kind::Windows(side, shift) => {
+                let windows = windows(side, shift);
+                let qkv = composed::window_partition(&x[0], &windows)?;
+                let y = composed::biased_attention(&qkv, &x[1], &windows, self.heads)?;
+                composed::window_reverse(&y, &windows)
+            }
         }
     }
 }
@@ -107,15 +156,16 @@ fn attention(criterion: &mut Criterion) {
         let inputs = case.inputs();
         let constants: Vec<Tensor> = inputs.iter().map(Var::as_detached_tensor).collect();
         let tracked: Vec<Tensor> = inputs.iter().map(|x| x.as_tensor().clone()).collect();
-        let result = case.fused(&constants).expect("shapes that fit");
+        let fused = case.fused();
+        let result = fused(&constants).expect("shapes that fit");
         let weights = var("weights", result.dims()).as_detached_tensor();
         let both = |y: Result<Tensor>| y.and_then(|y| Ok((y * &weights)?.sum_all()?.backward()?));
 
         let mut group = criterion.benchmark_group(case.name);
         group.sample_size(20);
-        group.bench_function("fwd/fused", |b| b.iter(|| case.fused(&constants)));
+        group.bench_function("fwd/fused", |b| b.iter(|| fused(&constants)));
         group.bench_function("fwd/composed", |b| b.iter(|| case.composed(&constants)));
-        group.bench_function("both/fused", |b| b.iter(|| both(case.fused(&tracked))));
+        group.bench_function("both/fused", |b| b.iter(|| both(fused(&tracked))));
         group.bench_function("both/composed", |b| {
             b.iter(|| both(case.composed(&tracked)))
         });

@@ -47,6 +47,26 @@ pub fn write_atomic_with(
     path: &Path,
     f: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
+    let failed = |source| FileError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    write_atomic_file(path, |file| {
+        let mut out = BufWriter::new(file);
+        f(&mut out).and_then(|()| out.flush()).map_err(failed)
+    })
+}
+
+/// Puts what `f` makes of an empty file at `path`, in place of whatever file stands there: for
+/// what is not written from its beginning to its end. `f` may seek, and may fail with errors of
+/// its own, after which the old file is unchanged and no temporary file is left.
+///
+/// # Errors
+/// Those of `f`, and [`FileError`].
+pub fn write_atomic_file<E: From<FileError>>(
+    path: &Path,
+    f: impl FnOnce(&mut File) -> Result<(), E>,
+) -> Result<(), E> {
     let name = path.file_name().ok_or_else(|| FileError::NoFileName {
         path: path.to_owned(),
     })?;
@@ -55,15 +75,18 @@ pub fn write_atomic_with(
         _ => Path::new("."),
     };
 
-    let (file, temporary) = create_beside(folder, name).map_err(|source| FileError::Create {
+    let (mut file, temporary) =
+        create_beside(folder, name).map_err(|source| FileError::Create {
+            path: path.to_owned(),
+            folder: folder.to_owned(),
+            source,
+        })?;
+    f(&mut file)?;
+    file.sync_all().map_err(|source| FileError::Write {
         path: path.to_owned(),
-        folder: folder.to_owned(),
         source,
     })?;
-    fill(file, f).map_err(|source| FileError::Write {
-        path: path.to_owned(),
-        source,
-    })?;
+    drop(file);
     fs::rename(&temporary.path, path).map_err(|source| FileError::Rename {
         path: path.to_owned(),
         source,
@@ -73,16 +96,8 @@ pub fn write_atomic_with(
         path: path.to_owned(),
         folder: folder.to_owned(),
         source,
-    })
-}
-
-/// Writes, flushes, syncs and closes.
-fn fill(file: File, f: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut out = BufWriter::new(file);
-    f(&mut out)?;
-    out.into_inner()
-        .map_err(io::IntoInnerError::into_error)?
-        .sync_all()
+    })?;
+    Ok(())
 }
 
 /// The path of a temporary file, which is deleted on drop.

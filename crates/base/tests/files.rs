@@ -1,12 +1,12 @@
 //! Atomic writes: the old file or the new one, and no leftovers.
 
 use std::fs;
-use std::io;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use spectralkd_base::FileError;
-use spectralkd_base::files::{write_atomic, write_atomic_with};
+use spectralkd_base::files::{write_atomic, write_atomic_file, write_atomic_with};
 
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
@@ -47,6 +47,43 @@ fn a_failing_writer_leaves_the_old_file_and_nothing_else() {
     );
     assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!(names(folder.path()), ["a.bin"]);
+}
+
+#[test]
+fn a_file_may_be_filled_in_any_order_and_fail_with_an_error_of_its_own() {
+    #[derive(Debug)]
+    enum Own {
+        File(FileError),
+        NoData,
+    }
+    impl From<FileError> for Own {
+        fn from(error: FileError) -> Self {
+            Self::File(error)
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.bin");
+    write_atomic_file(&path, |file| -> Result<(), FileError> {
+        file.seek(SeekFrom::Start(2)).unwrap();
+        file.write_all(b"end").unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.write_all(b"x ").unwrap();
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"x end");
+
+    let error = write_atomic_file(&path, |file| {
+        file.write_all(b"half").unwrap();
+        Err(Own::NoData)
+    });
+    assert!(matches!(error, Err(Own::NoData)), "{error:?}");
+    assert_eq!(fs::read(&path).unwrap(), b"x end");
+    assert_eq!(names(folder.path()), ["a.bin"]);
+
+    let nowhere = folder.path().join("missing").join("a.bin");
+    let error = write_atomic_file(&nowhere, |_| Ok::<(), Own>(()));
+    assert!(matches!(error, Err(Own::File(FileError::Create { .. }))));
 }
 
 #[test]

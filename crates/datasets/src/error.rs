@@ -249,6 +249,44 @@ pub enum DatasetError {
         /// Its standard deviation.
         std: f32,
     },
+    /// A file that is no picture of a kind that is read.
+    #[error(
+        "\"{}\" {found}; JPEG and PNG files are read (.jpg, .jpeg, .png): convert it, or move it away",
+        path.display()
+    )]
+    UnsupportedPicture {
+        /// The file.
+        path: PathBuf,
+        /// What it is, or is called.
+        found: String,
+    },
+    /// A JPEG or PNG file that does not decode.
+    #[error(
+        "\"{}\" cannot be decoded ({reason}); the file is damaged or cut short: copy or download it again, or move it away",
+        path.display()
+    )]
+    DamagedPicture {
+        /// The file.
+        path: PathBuf,
+        /// The decoder's reason.
+        reason: String,
+    },
+    /// A preprocessing that cannot be done.
+    #[error("pictures cannot be brought to the model's input: {reason}")]
+    Preprocess {
+        /// What is wrong, with the numbers, and what would be right.
+        reason: String,
+    },
+    /// A folder that holds no data set of a known layout.
+    #[error("\"{}\" {found}; {expected}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What it holds instead.
+        found: String,
+        /// What is expected, and what to do.
+        expected: &'static str,
+    },
     /// A sampler whose options do not go together.
     #[error("these batches cannot be drawn: {reason}")]
     Sampler {

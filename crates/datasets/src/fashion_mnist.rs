@@ -2,8 +2,9 @@
 //! Zalando's articles in ten classes, 60,000 to train on and 10,000 to test on. MIT licence,
 //! copyright 2017 Zalando SE (see `data/LICENSE-fashion-mnist` in this crate).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::idx::folder::{self, find};
 use crate::idx::{self, Images};
 use crate::{DatasetError, ImageSet, Normalise, Result};
 
@@ -68,7 +69,7 @@ pub fn normalise() -> Normalise {
 pub fn embedded() -> Result<Splits> {
     let split = |names: [&str; 2], images: &[u8], labels: &[u8]| {
         let [images_path, labels_path] =
-            names.map(|name| PathBuf::from(format!("(embedded)/{name}.gz")));
+            names.map(|name| std::path::PathBuf::from(format!("(embedded)/{name}.gz")));
         pair(
             idx::decode_images(images, &images_path)?,
             &images_path,
@@ -127,17 +128,6 @@ pub fn from_dir(folder: &Path) -> Result<Splits> {
     })
 }
 
-/// The file of this name in the folder, with or without `.gz`.
-fn find(folder: &Path, name: &str) -> Result<PathBuf> {
-    [folder.join(name), folder.join(format!("{name}.gz"))]
-        .into_iter()
-        .find(|path| path.exists())
-        .ok_or_else(|| DatasetError::Missing {
-            folder: folder.to_owned(),
-            name: name.to_owned(),
-        })
-}
-
 /// One split out of the contents of its two files.
 fn pair(
     images: Images,
@@ -154,19 +144,11 @@ fn pair(
             expected: [height, width],
         });
     }
-    if images.count != labels.len() {
-        return Err(DatasetError::CountMismatch {
-            images_path: images_path.to_owned(),
-            images: images.count,
-            labels_path: labels_path.to_owned(),
-            labels: labels.len(),
-        });
-    }
-    let labels = labels.into_iter().map(u32::from).collect();
-    ImageSet::new(
-        SHAPE,
-        images.pixels,
+    folder::pair(
+        images,
+        images_path,
         labels,
+        labels_path,
         CLASSES.map(str::to_owned).into(),
     )
 }

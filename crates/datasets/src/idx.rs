@@ -15,6 +15,10 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::{DatasetError, Result};
 
+pub use folder::{evaluation_split, read_split, splits};
+
+pub(crate) mod folder;
+
 /// The content of an IDX image file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {

@@ -1,11 +1,14 @@
 //! Labelled images on their way to a model: read from local files (or from the copy of
-//! Fashion-MNIST inside this crate), normalised, flipped, shuffled, and assembled into
-//! batches of candle tensors.
+//! Fashion-MNIST inside this crate), resized, normalised, flipped, shuffled, and assembled
+//! into batches of candle tensors.
 //!
 //! - [`ImageSet`]: the images of one split as bytes, with their labels and class names;
 //! - [`idx`]: the IDX file format, plain or gzipped, read with every check it allows;
 //! - [`fashion_mnist`]: Fashion-MNIST, embedded (feature `embedded`, on by default) or from
 //!   a folder, through the same reader;
+//! - [`ImageFolder`]: photographs in a folder per class (or without classes), read when asked
+//!   for; [`Picture`] decodes one, [`Preprocess`] brings it to a model's input as timm does;
+//! - [`kind`]: which of these layouts a folder has;
 //! - [`Normalise`] and [`Augment`]: what happens to an image before the model sees it;
 //! - [`Sampler`]: which images make up which batch, per epoch and per rank;
 //! - [`Loader`]: the batches themselves, `[B, C, H, W]` in f32 with u32 labels.
@@ -38,13 +41,22 @@ pub mod fashion_mnist;
 pub mod idx;
 
 mod error;
+mod image_folder;
 mod image_set;
+mod listing;
 mod loader;
+mod picture;
+mod preprocess;
+mod resize;
 mod sampler;
 mod transform;
 
 pub use error::{DatasetError, Result};
+pub use image_folder::{ImageFolder, PictureBatch};
 pub use image_set::ImageSet;
+pub use listing::{Kind, kind};
 pub use loader::{Batch, Loader};
+pub use picture::{EXTENSIONS, Picture};
+pub use preprocess::Preprocess;
 pub use sampler::{Order, Sampler, SamplerOptions};
 pub use transform::{Augment, Normalise};

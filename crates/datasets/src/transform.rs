@@ -15,6 +15,15 @@ pub struct Normalise {
 }
 
 impl Normalise {
+    /// The normalisation by ImageNet's mean and standard deviation of red, green and blue, as
+    /// in timm's `IMAGENET_DEFAULT_MEAN` and `IMAGENET_DEFAULT_STD`.
+    pub fn imagenet() -> Self {
+        Self {
+            mean: vec![0.485, 0.456, 0.406],
+            std: vec![0.229, 0.224, 0.225],
+        }
+    }
+
     /// The normalisation after which this set has mean 0 and standard deviation 1 in every
     /// channel. Exact sums: it does not depend on the order of the images.
     ///

@@ -12,6 +12,7 @@
 //! - [`Settings`]: endpoint, cache, token, offline, bounds, from the usual environment
 //!   variables (`HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE`, ...);
 //! - [`Hub`]: the cache and the network behind one call;
+//! - [`Hub::reach`]: whether it answers at all, for a report on what works here;
 //! - [`Digest`]: sha256 and git sha1, the names of contents;
 //! - [`HubError`]: what can go wrong.
 //!
@@ -38,6 +39,7 @@ mod digest;
 mod error;
 mod hub;
 mod online;
+mod reach;
 mod reference;
 mod settings;
 mod transport;
@@ -49,6 +51,7 @@ use spectralkd_base::progress::Progress;
 pub use digest::Digest;
 pub use error::{Cause, HubError, Result};
 pub use hub::Hub;
+pub use reach::Reached;
 pub use reference::{Reference, RemoteFile, Repo, Revision};
 pub use settings::{Limits, Settings, Token};
 

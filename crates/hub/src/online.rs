@@ -91,6 +91,7 @@ impl Hub {
             digest,
             commit,
             bytes,
+            elsewhere,
         } = transport.metadata(file).await?;
         if let Revision::Commit(expected) = file.revision()
             && *expected != commit
@@ -109,7 +110,8 @@ impl Hub {
             None => {
                 meter.start(file, bytes.unwrap_or(0));
                 let mut blob = self.cache.begin(file.repo(), &digest)?;
-                let received = receive(file, transport, bytes, &mut blob, meter).await?;
+                let received =
+                    receive(file, transport, (bytes, elsewhere), &mut blob, meter).await?;
                 verify(&blob, &digest)?;
                 blob.finish()?;
                 (received, Origin::Network)
@@ -152,13 +154,13 @@ impl Hub {
 async fn receive(
     file: &RemoteFile,
     transport: &Transport,
-    announced: Option<u64>,
+    (announced, elsewhere): (Option<u64>, bool),
     blob: &mut Incomplete,
     meter: &mut Meter<'_>,
 ) -> std::result::Result<u64, Ended> {
     let mut received = 0;
     transport
-        .contents(file, |piece| {
+        .contents(file, elsewhere, |piece| {
             received += piece.len() as u64;
             if let Some(expected) = announced.filter(|&announced| received > announced) {
                 return Err(Cause::Length {

@@ -1,45 +1,43 @@
 //! The HTTP side: what the hub says about a file, and the file's bytes. Everything that knows
-//! hf-hub or reqwest is here.
+//! hf-hub or reqwest is here and in [`answers`].
 //!
-//! hf-hub transfers the bytes. It is not asked to put them into the cache, where it would name
-//! the blob as the server likes (`../../x` too), store the body of a "500" on the second request
-//! as the file, and show the file to other programs before anybody has verified it. Nor is it
-//! asked for the metadata: it follows the redirection to the content server, whose answer has
-//! neither the commit nor the digest.
+//! hf-hub transfers the bytes that the hub itself keeps. It is not asked to put them into the
+//! cache, where it would name the blob as the server likes (`../../x` too), store the body of a
+//! "500" on the second request as the file, and show the file to other programs before anybody
+//! has verified it. Nor is it asked for the metadata: it follows the redirection to the content
+//! server, whose answer has neither the commit nor the digest.
+//!
+//! Large files lie on such a content server (LFS, Xet). For these hf-hub would ask that server
+//! for headers, which a link signed for fetching need not allow, and would speak Xet's protocol
+//! with a third one, without a bound on its silence. They come by a plain GET instead, which
+//! every hub and every mirror serves.
+
+mod answers;
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use hf_hub::{HFClient, HFError};
-use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue,
-    LOCATION, RETRY_AFTER,
-};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url, redirect};
+use tokio::time::{Instant, timeout};
 
-use crate::digest::Digest;
 use crate::error::Cause;
-use crate::reference::{RemoteFile, is_commit};
+use crate::reference::RemoteFile;
 use crate::settings::{Settings, Token};
 
-const COMMIT: HeaderName = HeaderName::from_static("x-repo-commit");
-const LINKED_DIGEST: HeaderName = HeaderName::from_static("x-linked-etag");
-const LINKED_SIZE: HeaderName = HeaderName::from_static("x-linked-size");
-const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");
+pub(crate) use answers::Metadata;
+use answers::{cause_of_code, cause_of_status, innermost, read_metadata};
+
 const MOST_REDIRECTIONS: usize = 10;
 const USER_AGENT: &str = concat!("spectralkd/", env!("CARGO_PKG_VERSION"));
-
-/// What the hub says about a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Metadata {
-    /// The digest of its contents.
-    pub digest: Digest,
-    /// The commit that the revision means.
-    pub commit: String,
-    /// Its size in bytes, where the hub says it.
-    pub bytes: Option<u64>,
-}
+/// The longest time for the hub to say what it knows about a file, in silences allowed: a head
+/// that comes byte by byte is no silence.
+const IDLES_PER_HEAD: u32 = 3;
+/// What hf-hub gets where there is no token. Without one it would search the environment for
+/// itself; this one fits into no header, and so none is sent.
+const NO_TOKEN: &str = "\n";
 
 /// Connections to one hub.
 #[derive(Debug)]
@@ -49,38 +47,17 @@ pub(crate) struct Transport {
     idle: Duration,
     /// Follows no redirection: asks for metadata.
     asking: Client,
-    /// Follows redirections, without the token where they lead to another host: gets contents.
-    fetching: HFClient,
+    /// Follows redirections, without the token where they lead to another host.
+    following: Client,
+    /// The same as hf-hub.
+    hf: HFClient,
 }
 
 impl Transport {
     /// Sets the clients up; connects to nothing yet.
     pub(crate) fn new(settings: &Settings) -> Result<Self, Cause> {
-        let client = |error: &dyn StdError| Cause::Client {
-            reason: innermost(error),
-        };
         let idle = settings.limits.idle;
-        // Bytes as they are stored, or length and digest would be another representation's.
-        let headers: HeaderMap = [(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]
-            .into_iter()
-            .collect();
-        let builder = || {
-            let builder = Client::builder()
-                .user_agent(USER_AGENT)
-                .default_headers(headers.clone())
-                .referer(false);
-            builder
-                .no_gzip()
-                .no_brotli()
-                .no_zstd()
-                .no_deflate()
-                .connect_timeout(idle)
-                .read_timeout(idle)
-        };
-        let asking = builder()
-            .redirect(redirect::Policy::none())
-            .build()
-            .map_err(|error| client(&error))?;
+        let asking = asking(idle)?;
         let following = redirect::Policy::custom(|attempt| {
             let from_tls = attempt
                 .previous()
@@ -94,38 +71,44 @@ impl Transport {
                 attempt.follow()
             }
         });
-        let following = builder()
+        let following = builder(idle)
             .redirect(following)
             .build()
             .map_err(|error| client(&error))?;
-        let mut fetching = HFClient::builder()
+        let token = settings.token.as_ref().map_or(NO_TOKEN, Token::secret);
+        let hf = HFClient::builder()
             .endpoint(&settings.endpoint)
-            .client(following)
+            .client(following.clone())
             .cache_dir(&settings.cache)
             .cache_enabled(false)
-            .retry_max_attempts(0);
-        if let Some(token) = &settings.token {
-            fetching = fetching.token(token.secret());
-        }
+            .retry_max_attempts(0)
+            .token(token)
+            .build();
         Ok(Self {
             endpoint: Url::parse(&settings.endpoint).map_err(|error| client(&error))?,
             token: settings.token.clone(),
             idle,
             asking,
-            fetching: fetching.build().map_err(|error| client(&error))?,
+            following,
+            hf: hf.map_err(|error| client(&error))?,
         })
     }
 
     /// Asks for the file's commit, digest and size. Redirections are followed within the
     /// endpoint (a renamed repository); one to another host carries the answer in its own headers.
     pub(crate) async fn metadata(&self, file: &RemoteFile) -> Result<Metadata, Cause> {
+        let bound = self.idle * IDLES_PER_HEAD;
+        timeout(bound, self.head(file))
+            .await
+            .unwrap_or(Err(Cause::Stalled { idle: bound }))
+    }
+
+    async fn head(&self, file: &RemoteFile) -> Result<Metadata, Cause> {
         let mut url = self.url(file)?;
         for _ in 0..=MOST_REDIRECTIONS {
-            let mut request = self.asking.head(url.clone());
-            if let Some(token) = &self.token {
-                request = request.header(AUTHORIZATION, secret_header(token)?);
-            }
-            let response = request
+            let request = self.asking.head(url.clone());
+            let response = self
+                .with_token(request)?
                 .send()
                 .await
                 .map_err(|error| self.cause_of(&error))?;
@@ -138,20 +121,34 @@ impl Transport {
             } else if !status.is_success() {
                 return Err(cause_of_status(status, response.headers()));
             }
-            return read_metadata(response.headers());
+            return read_metadata(response.headers(), status.is_redirection());
         }
         Err(Cause::Redirect {
             reason: "too many redirections".to_owned(),
         })
     }
 
-    /// Gets the file's bytes, one piece after the other, into `sink`; an error of the sink ends it.
+    /// Gets the file's bytes, one piece after the other, into `sink`; an error of the sink ends
+    /// it. `elsewhere` is [`Metadata::elsewhere`].
     pub(crate) async fn contents<E: From<Cause>>(
+        &self,
+        file: &RemoteFile,
+        elsewhere: bool,
+        sink: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if elsewhere {
+            self.by_get(file, sink).await
+        } else {
+            self.by_hf_hub(file, sink).await
+        }
+    }
+
+    async fn by_hf_hub<E: From<Cause>>(
         &self,
         file: &RemoteFile,
         mut sink: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let repo = self.fetching.model(file.repo().owner(), file.repo().name());
+        let repo = self.hf.model(file.repo().owner(), file.repo().name());
         let request = repo
             .download_file_stream()
             .filename(file.path())
@@ -164,6 +161,44 @@ impl Transport {
             sink(&piece.map_err(|error| self.cause_of_hf(&error))?)?;
         }
         Ok(())
+    }
+
+    async fn by_get<E: From<Cause>>(
+        &self,
+        file: &RemoteFile,
+        mut sink: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let request = self.with_token(self.following.get(self.url(file)?))?;
+        let mut response = request
+            .send()
+            .await
+            .map_err(|error| self.cause_of(&error))?;
+        let status = response.status();
+        if !status.is_success() {
+            // What a content server refuses says nothing about the repository or the token.
+            let of_the_hub = response.url().origin() == self.endpoint.origin();
+            return Err(if of_the_hub {
+                cause_of_status(status, response.headers()).into()
+            } else {
+                let status = status.as_u16();
+                Cause::Status { status }.into()
+            });
+        }
+        while let Some(piece) = response
+            .chunk()
+            .await
+            .map_err(|error| self.cause_of(&error))?
+        {
+            sink(&piece)?;
+        }
+        Ok(())
+    }
+
+    fn with_token(&self, request: RequestBuilder) -> Result<RequestBuilder, Cause> {
+        Ok(match &self.token {
+            Some(token) => request.header(AUTHORIZATION, secret_header(token)?),
+            None => request,
+        })
     }
 
     fn url(&self, file: &RemoteFile) -> Result<Url, Cause> {
@@ -180,18 +215,7 @@ impl Transport {
     }
 
     fn cause_of(&self, error: &reqwest::Error) -> Cause {
-        let reason = innermost(error);
-        if error.is_timeout() {
-            Cause::Stalled { idle: self.idle }
-        } else if error.is_connect() {
-            Cause::Unreachable { reason }
-        } else if error.is_redirect() {
-            Cause::Redirect { reason }
-        } else if error.is_builder() {
-            Cause::Client { reason }
-        } else {
-            Cause::Interrupted { reason }
-        }
+        cause_of(error, self.idle)
     }
 
     fn cause_of_hf(&self, error: &HFError) -> Cause {
@@ -226,6 +250,64 @@ impl Transport {
     }
 }
 
+/// Asks the endpoint for the head of its first page, without the token, and gives the status
+/// and the time that it took.
+pub(crate) async fn knock(settings: &Settings, bound: Duration) -> Result<(u16, Duration), Cause> {
+    let url = Url::parse(&settings.endpoint).map_err(|error| client(&error))?;
+    let asking = asking(bound)?;
+    let started = Instant::now();
+    let answer = timeout(bound, asking.head(url).send())
+        .await
+        .map_err(|_| Cause::Stalled { idle: bound })?
+        .map_err(|error| cause_of(&error, bound))?;
+    Ok((answer.status().as_u16(), started.elapsed()))
+}
+
+/// A client that follows no redirection.
+fn asking(idle: Duration) -> Result<Client, Cause> {
+    let builder = builder(idle).redirect(redirect::Policy::none());
+    builder.build().map_err(|error| client(&error))
+}
+
+fn builder(idle: Duration) -> ClientBuilder {
+    // Bytes as they are stored, or length and digest would be another representation's.
+    let headers: HeaderMap = [(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]
+        .into_iter()
+        .collect();
+    Client::builder()
+        .user_agent(USER_AGENT)
+        .default_headers(headers)
+        .referer(false)
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .connect_timeout(idle)
+        .read_timeout(idle)
+}
+
+fn client(error: &dyn StdError) -> Cause {
+    Cause::Client {
+        reason: innermost(error),
+    }
+}
+
+/// `idle` is the silence after which the client gives up.
+fn cause_of(error: &reqwest::Error, idle: Duration) -> Cause {
+    let reason = innermost(error);
+    if error.is_timeout() {
+        Cause::Stalled { idle }
+    } else if error.is_connect() {
+        Cause::Unreachable { reason }
+    } else if error.is_redirect() {
+        Cause::Redirect { reason }
+    } else if error.is_builder() {
+        Cause::Client { reason }
+    } else {
+        Cause::Interrupted { reason }
+    }
+}
+
 /// The header with the token, marked so that no layer below prints it.
 fn secret_header(token: &Token) -> Result<HeaderValue, Cause> {
     let header = HeaderValue::from_str(&format!("Bearer {}", token.secret()));
@@ -242,64 +324,4 @@ fn next_within(url: &Url, response: &Response) -> Option<Url> {
     url.join(location)
         .ok()
         .filter(|next| next.origin() == url.origin())
-}
-
-fn read_metadata(headers: &HeaderMap) -> Result<Metadata, Cause> {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let commit = text(&COMMIT).ok_or(Cause::NoHub {
-        reason: "the header X-Repo-Commit is missing",
-    })?;
-    if !is_commit(commit) {
-        return Err(Cause::NoHub {
-            reason: "the header X-Repo-Commit holds no commit id",
-        });
-    }
-    let (linked, plain) = (text(&LINKED_DIGEST), text(&ETAG));
-    let tag = linked.or(plain).ok_or(Cause::NoHub {
-        reason: "the header ETag is missing",
-    })?;
-    let tag = tag.trim_start_matches("W/").trim_matches('"');
-    let digest = Digest::parse(tag)
-        .ok_or(Cause::NoHub { reason: "the header ETag holds neither a sha256 nor a git sha1, so that nothing can be verified" })?;
-    // The length of an answer that has another file's digest beside it (a redirection's own) says nothing.
-    let size = text(&LINKED_SIZE).or_else(|| text(&CONTENT_LENGTH).filter(|_| linked.is_none()));
-    Ok(Metadata {
-        digest,
-        commit: commit.to_owned(),
-        bytes: size.and_then(|size| size.parse().ok()),
-    })
-}
-
-fn cause_of_status(status: StatusCode, headers: &HeaderMap) -> Cause {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let wait = text(&RETRY_AFTER)
-        .and_then(|text| text.trim().parse().ok())
-        .map(Duration::from_secs);
-    cause_of_code(status, text(&ERROR_CODE), wait)
-}
-
-/// `code` is the hub's header `X-Error-Code`. No other text of the server is used.
-fn cause_of_code(status: StatusCode, code: Option<&str>, wait: Option<Duration>) -> Cause {
-    match (status.as_u16(), code) {
-        (401, _) => Cause::Unauthorised,
-        (403, _) => Cause::Forbidden,
-        (404, Some("RepoNotFound")) => Cause::NotFound { what: "repository" },
-        (404, Some("RevisionNotFound")) => Cause::NotFound { what: "revision" },
-        (404, Some("EntryNotFound")) => Cause::NotFound { what: "file" },
-        (404, _) => Cause::NotFound {
-            what: "file, revision or repository",
-        },
-        (429, _) => Cause::RateLimited { wait },
-        (status, _) => Cause::Status { status },
-    }
-}
-
-/// The last error of the chain: "Connection refused", without the addresses of the outer ones,
-/// which may be signed.
-fn innermost(error: &dyn StdError) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
 }

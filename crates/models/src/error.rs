@@ -99,6 +99,55 @@ pub enum Error {
         problem: String,
     },
 
+    /// A PyTorch checkpoint is broken, too old, or holds no weights.
+    #[error("cannot read the PyTorch file {}: {problem}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do next.
+        problem: String,
+    },
+
+    /// A folder has no weights, or more than one file of them; or it cannot be written.
+    #[error("cannot use {}: {problem}", path.display())]
+    Folder {
+        /// The folder, or the list of its files of weights.
+        path: PathBuf,
+        /// What is missing, and what is there; or what the system said.
+        problem: String,
+    },
+
+    /// A folder for an export holds something else.
+    #[error(
+        "{} is not empty, and no earlier export: it holds {}; name another folder, or empty this one",
+        path.display(),
+        holds.join(", ")
+    )]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// What is in it.
+        holds: Vec<String>,
+    },
+
+    /// A `config.json` does not say which model it belongs to.
+    #[error("cannot use {}: {problem}", path.display())]
+    Description {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A file of tensors does not hold what is needed, or was not filled.
+    #[error("{}: {problem}", path.display())]
+    TensorFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
     /// Weights do not belong to the model.
     #[error("{origin} do not fit the {family} model they are loaded into: {mismatch}")]
     Mismatch {

@@ -60,7 +60,9 @@
 //! configuration as written and as checked, `parts` what models are made of, `deit`, `cait` and
 //! `swin` how, `cost` counts, and `assembly` goes from a configuration to a model.
 
+pub mod export;
 pub mod registry;
+pub mod tensor_file;
 pub mod weights;
 
 mod assembly;

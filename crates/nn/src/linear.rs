@@ -4,9 +4,9 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor
 use candle_nn::{Init, VarBuilder};
 
 use crate::error::{Error, Result};
-use crate::kernels::linear::{self as kernel, Sizes, Wanted};
+use crate::kernels::linear::{self as kernel, Sizes, Wanted, Weight};
 use crate::kernels::simd;
-use crate::kernels::storage::{numbers, slice, tensor, unsupported, wanted};
+use crate::kernels::storage::{columns, cpu, numbers, slice, tensor, unsupported, wanted};
 use crate::scalar::linear as twin;
 
 /// timm's first linear weights: N(0, 0.02) (its truncation at +-2 never bites).
@@ -35,7 +35,8 @@ impl Linear {
         Self::from_tensors(weight, bias)
     }
 
-    /// A layer of these parameters: weight [outputs, inputs], bias `[outputs]`.
+    /// A layer of these parameters: weight [outputs, inputs], bias `[outputs]`. On a CPU, parameters that
+    /// no gradient can reach are copied into the order that the forward product reads.
     pub fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
         let shape = |expected: &str, got: &Tensor| Error::Shape {
             layer: "Linear",
@@ -54,6 +55,13 @@ impl Linear {
         if let Some(bias) = bias.as_ref().filter(|bias| bias.dims() != [outputs]) {
             return Err(shape(&format!("a bias of shape [{outputs}]"), bias));
         }
+        // What never changes is laid out for the forward product once and for all.
+        let frozen = !weight.track_op() && !bias.as_ref().is_some_and(Tensor::track_op);
+        let weight = if frozen && weight.device().is_cpu() {
+            weight.t()?.contiguous()?.t()?
+        } else {
+            weight
+        };
         Ok(Self { weight, bias })
     }
 
@@ -125,9 +133,15 @@ impl LinearOp {
         };
         let y = match x.0 {
             CpuStorage::F32(_) => {
-                let (x, weight) = (slice(x.0, x.1)?, slice(weight.0, weight.1)?);
+                let x = slice(x.0, x.1)?;
                 let bias = bias.map(|b| slice(b.0, b.1)).transpose()?;
-                CpuStorage::F32(kernel::forward(sizes, &x, &weight, bias.as_deref()))
+                CpuStorage::F32(match columns(weight.0, weight.1)? {
+                    Some(w) => kernel::forward(sizes, &x, Weight::Columns(w), bias.as_deref()),
+                    None => {
+                        let w = slice(weight.0, weight.1)?;
+                        kernel::forward(sizes, &x, &*w, bias.as_deref())
+                    }
+                })
             }
             CpuStorage::F64(_) => {
                 let (x, weight) = (slice(x.0, x.1)?, slice(weight.0, weight.1)?);
@@ -160,9 +174,19 @@ impl LinearOp {
                 Some(tensor(sums, outputs * (inputs + 1))?),
             )
         } else {
-            let (weight, dy) = (numbers(weight)?, numbers(dy)?);
-            let (dx, sums) =
-                kernel::backward(simd::best(), sizes, &numbers(x)?, &weight, &dy, want);
+            let (x_numbers, dy) = (numbers(x)?, numbers(dy)?);
+            let (storage, layout) = weight.storage_and_layout();
+            let storage = cpu(&storage)?;
+            let (dx, sums) = match columns(storage, layout)? {
+                Some(w) => {
+                    let w = Weight::Columns(w);
+                    kernel::backward(simd::best(), sizes, &x_numbers, w, &dy, want)
+                }
+                None => {
+                    let w = slice(storage, layout)?;
+                    kernel::backward(simd::best(), sizes, &x_numbers, &*w, &dy, want)
+                }
+            };
             (
                 want.dx.then(|| tensor(dx, x.shape())).transpose()?,
                 want.sums

@@ -19,7 +19,8 @@ use crate::scalar::mlp as twin;
 pub struct Mlp {
     fc1: Linear,
     fc2: Linear,
-    /// The parameters as [`MlpOp`] takes them, made once where they cannot change.
+    /// The parameters as [`MlpOp`] takes them, weights column by column, made once where
+    /// they cannot change; `fc1` and `fc2` are views of them.
     packed: Option<(Tensor, Tensor)>,
 }
 
@@ -30,12 +31,14 @@ impl Mlp {
         let fc1 = Linear::new(channels, hidden, true, vb.pp("fc1"))?;
         let fc2 = Linear::new(hidden, channels, true, vb.pp("fc2"))?;
         let frozen = [&fc1, &fc2].iter().all(|fc| !tracked(fc));
-        let packed = frozen.then(|| Ok::<_, crate::Error>((pack(&fc1)?, pack(&fc2)?)));
-        Ok(Self {
-            packed: packed.transpose()?,
-            fc1,
-            fc2,
-        })
+        let weight = fc1.weight();
+        if !(frozen && weight.device().is_cpu() && weight.dtype() == DType::F32) {
+            let packed = None;
+            return Ok(Self { fc1, fc2, packed });
+        }
+        let ((fc1, first), (fc2, second)) = (pack_columns(&fc1)?, pack_columns(&fc2)?);
+        let packed = Some((first, second));
+        Ok(Self { fc1, fc2, packed })
     }
 
     /// The result, same shape, for `x` [..., channels]. F32 or F64 on a CPU.
@@ -54,6 +57,7 @@ impl Mlp {
             &second,
             MlpOp {
                 keep,
+                columns: self.packed.is_some(),
                 hidden: OnceLock::new(),
             },
         )?)
@@ -79,10 +83,27 @@ fn pack(fc: &Linear) -> Result<Tensor> {
     })
 }
 
+/// [`pack`] with the weight column by column; and the layer as views of that vector, so that its
+/// numbers are in memory once.
+fn pack_columns(fc: &Linear) -> Result<(Linear, Tensor)> {
+    let (outputs, inputs) = fc.weight().dims2()?;
+    let mut parts = vec![fc.weight().t()?.flatten_all()?];
+    parts.extend(fc.bias().cloned());
+    let packed = Tensor::cat(&parts, 0)?;
+    let weight = packed.narrow(0, 0, inputs * outputs)?;
+    let weight = weight.reshape((inputs, outputs))?.t()?;
+    let bias = fc
+        .bias()
+        .map(|bias| packed.narrow(0, inputs * outputs, bias.elem_count()));
+    Ok((Linear::from_tensors(weight, bias.transpose()?)?, packed))
+}
+
 /// x [..., C], (w1, b1) and (w2, b2) to y [..., C].
 struct MlpOp {
     /// Whether a backward pass may follow.
     keep: bool,
+    /// Whether the weights lie column by column.
+    columns: bool,
     /// h of the forward pass.
     hidden: OnceLock<Vec<f32>>,
 }
@@ -114,6 +135,7 @@ impl CustomOp3 for MlpOp {
                 let parameters = Parameters {
                     first: &first,
                     second: &second,
+                    columns: self.columns,
                     channels,
                     hidden,
                 };
@@ -167,6 +189,7 @@ impl CustomOp3 for MlpOp {
             let parameters = Parameters {
                 first: &first,
                 second: &second,
+                columns: self.columns,
                 channels,
                 hidden,
             };

@@ -101,6 +101,18 @@ pub fn frozen(
     VarBuilder::from_backend(Box::new(Frozen(weights)), dtype, device.clone())
 }
 
+/// As [`frozen`], but hands out each tensor once and then forgets it: while a model is made, its
+/// layers bring weights into an order of their own one after the other, and no more than one of
+/// them is in memory twice. Asked a second time for a name, it has no such parameter.
+pub fn frozen_once(
+    weights: BTreeMap<String, Tensor>,
+    dtype: DType,
+    device: &Device,
+) -> VarBuilder<'static> {
+    let backend = FrozenOnce(Mutex::new(weights));
+    VarBuilder::from_backend(Box::new(backend), dtype, device.clone())
+}
+
 /// A tensor of this shape drawn by `init` from `stream`, element by element in row-major
 /// order, in f64, then rounded to `dtype`.
 pub fn draw(
@@ -243,5 +255,44 @@ impl SimpleBackend for Frozen {
 
     fn contains_tensor(&self, name: &str) -> bool {
         self.0.contains_key(name)
+    }
+}
+
+/// The backend of [`frozen_once`].
+struct FrozenOnce(Mutex<BTreeMap<String, Tensor>>);
+
+impl FrozenOnce {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Tensor>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SimpleBackend for FrozenOnce {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        find(&self.lock(), name, &shape)?;
+        self.get_unchecked(name, dtype, device)
+    }
+
+    fn get_unchecked(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        let mut weights = self.lock();
+        let tensor = weights.remove(name);
+        let tensor = tensor.ok_or_else(|| missing(&weights, name))?;
+        tensor.detach().to_device(device)?.to_dtype(dtype)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.lock().contains_key(name)
     }
 }

@@ -135,7 +135,9 @@ impl Case {
 
     /// The twin's result and gradients (q, k, v, mixing).
     fn expected(&self) -> [Vec<f64>; 5] {
-        let twin::Gradients { q, k, v, mixing } = self.twin_backward();
+        let twin::Gradients {
+            q, k, v, mixing, ..
+        } = self.twin_backward();
         [self.twin_forward(), q, k, v, mixing]
     }
 }

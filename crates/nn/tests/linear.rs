@@ -8,7 +8,7 @@ use common::{
     same_on_all_pools, tensor, var, wide, widen,
 };
 use spectralkd_base::random::Stream;
-use spectralkd_nn::kernels::linear::{self as kernel, Sizes, Wanted};
+use spectralkd_nn::kernels::linear::{self as kernel, Sizes, Wanted, Weight};
 use spectralkd_nn::kernels::simd;
 use spectralkd_nn::{Linear, Params, scalar};
 
@@ -46,13 +46,18 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
         let (b, dy) = (normals32(3, outputs), normals32(4, rows * outputs));
         let (wx, ww, wb, wdy) = (widen(&x), widen(&w), widen(&b), widen(&dy));
         let at = format!("{rows}x{inputs}x{outputs}");
+        let w_t: Vec<f32> = (0..w.len())
+            .map(|i| w[i % outputs * inputs + i / outputs])
+            .collect();
         for bias in [true, false] {
             let want = scalar::linear::forward(sizes, &wx, &ww, bias.then_some(&wb[..]));
-            let got = kernel::forward(sizes, &x, &w, bias.then_some(&b[..]));
-            assert!(
-                difference(&widen(&got), &want) < 2e-6,
-                "{at}, bias {bias}: y"
-            );
+            for weight in [Weight::Rows(&w), Weight::Columns(&w_t)] {
+                let got = kernel::forward(sizes, &x, weight, bias.then_some(&b[..]));
+                assert!(
+                    difference(&widen(&got), &want) < 2e-6,
+                    "{at}, bias {bias}: y"
+                );
+            }
         }
         let (want_dx, want_sums) = scalar::linear::backward(sizes, &wx, &ww, &wdy);
         for arch in simd::all() {
@@ -71,6 +76,16 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
                 backward(true, false),
                 (dx, vec![]),
                 "{arch:?}, {at}: dx alone"
+            );
+            let columns = Weight::Columns(&w_t);
+            let wanted = Wanted {
+                dx: true,
+                sums: false,
+            };
+            let (dx, _) = kernel::backward(arch, sizes, &x, columns, &dy, wanted);
+            assert!(
+                difference(&widen(&dx), &want_dx) < 2e-6,
+                "{arch:?}, {at}: dx by columns"
             );
             assert_eq!(
                 backward(false, true),

@@ -119,6 +119,26 @@ fn frozen_weights_are_no_variables_and_name_what_is_missing() {
 }
 
 #[test]
+fn weights_handed_out_once_are_not_kept() {
+    let weight = Tensor::ones((2, 3), DType::F32, &CPU).unwrap();
+    let weights = BTreeMap::from([
+        ("a.weight".to_string(), weight.clone()),
+        ("b.weight".to_string(), weight.clone()),
+    ]);
+    let vb = params::frozen_once(weights, DType::F64, &CPU);
+    // Another shape takes nothing.
+    assert!(vb.pp("a").get((3, 2), "weight").is_err());
+    assert!(vb.pp("a").contains_tensor("weight"));
+    let handed = vb.pp("a").get((2, 3), "weight").unwrap();
+    assert_eq!(handed.dtype(), DType::F64);
+    assert!(!handed.track_op() && !vb.pp("a").contains_tensor("weight"));
+    let error = vb.pp("a").get((2, 3), "weight").unwrap_err().to_string();
+    assert!(error.contains("`a.weight`"), "{error}");
+    assert!(vb.pp("b").get_unchecked_dtype("weight", DType::F32).is_ok());
+    assert!(!vb.pp("b").contains_tensor("weight"));
+}
+
+#[test]
 fn draws_belong_to_the_sample_and_the_layer() {
     let step = Stream::new(3, "drop path").at(5);
     let all: Vec<u32> = (0..1000).collect();

@@ -4,9 +4,9 @@
 use candle_core::{D, Tensor};
 use candle_nn::ops::softmax;
 
-use super::geometry::{MASKED, Windows};
+use super::geometry::Windows;
 use crate::error::Result;
-use crate::kernels::attention::Mixing;
+use crate::kernels::attention::{Mixing, Partition};
 
 /// [`softmax_attention`](super::softmax_attention) of packed rows
 /// [B, N, 3C] to [B, N, C].
@@ -59,7 +59,7 @@ pub fn biased_attention(
         let regions = Tensor::from_vec(windows.regions(), (count, area), device)?;
         let (of_query, of_key) = (regions.unsqueeze(2)?, regions.unsqueeze(1)?);
         let mask = of_query.broadcast_ne(&of_key)?.to_dtype(qkv.dtype())?;
-        let mask = (mask * MASKED)?.reshape((count, 1, area * area))?;
+        let mask = (mask * Partition::MASKED)?.reshape((count, 1, area * area))?;
         let all = scores.dim(0)?;
         let by_image = scores.reshape((all / count, count, heads, area * area))?;
         let masked = by_image.broadcast_add(&mask)?;

@@ -1,9 +1,7 @@
 //! How the tokens of a feature map lie in shifted windows.
 
 use crate::error::{Error, Result};
-
-/// What is added to the score of two tokens from different regions of a map, as in timm.
-pub const MASKED: f64 = -100.0;
+use crate::kernels::attention::Partition;
 
 /// The windows of one block of a Swin transformer: a map of `map` tokens is rolled by
 /// `shift` towards its beginning, padded at the bottom and on the right to whole windows,
@@ -131,6 +129,34 @@ impl Windows {
                 (3 * region(0) + region(1)) as u32
             })
             .collect()
+    }
+
+    /// The windows as the kernels see them. Tokens are numbered as they lie in the map, row
+    /// by row, and after them the padding ([`Windows::padding`]).
+    ///
+    /// # Errors
+    /// As [`Windows::check`].
+    pub fn partition(&self) -> Result<Partition> {
+        self.check()?;
+        let ([height, width], [down, across]) = (self.map, self.shift);
+        let mut padding = (self.tokens()..).map(|token| token as u32);
+        let tokens = self.places().filter_map(|[row, column]| {
+            if row < height && column < width {
+                let (row, column) = ((row + down) % height, (column + across) % width);
+                Some((row * width + column) as u32)
+            } else {
+                padding.next()
+            }
+        });
+        let (area, rows) = (self.area(), self.positions());
+        let tokens = tokens.collect();
+        let (regions, positions) = (self.regions(), self.relative_positions());
+        Ok(Partition::new(area, tokens, regions, positions, rows))
+    }
+
+    /// The tokens by which the padded map is larger than the map.
+    pub fn padding(&self) -> usize {
+        self.count() * self.area() - self.tokens()
     }
 
     /// Places (row, column) of the padded, rolled map, window after window.

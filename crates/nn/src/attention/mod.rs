@@ -10,9 +10,11 @@ mod geometry;
 mod layers;
 mod number;
 mod ops;
+mod window_op;
 mod windows;
 
-pub use geometry::{MASKED, Windows};
+pub use geometry::Windows;
 pub use layers::{Attention, ClassAttention, TalkingHeadAttention};
 pub use ops::{class_attention, softmax_attention, talking_attention};
+pub use window_op::window_attention;
 pub use windows::WindowAttention;

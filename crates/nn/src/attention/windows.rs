@@ -1,11 +1,15 @@
 //! Attention within windows: the layer.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use super::composed;
 use super::geometry::Windows;
+use super::window_op::window_attention;
 use crate::error::{Error, Result};
+use crate::kernels::attention::Partition;
 use crate::linear::{LINEAR_INIT, Linear};
 
 /// Multi-head self-attention within shifted windows, with a learnt bias for every relative
@@ -38,6 +42,7 @@ pub struct WindowAttention {
     table: Tensor,
     heads: usize,
     windows: Windows,
+    partition: Arc<Partition>,
 }
 
 impl WindowAttention {
@@ -65,6 +70,7 @@ impl WindowAttention {
             table: vb.get_with_hints(table, "relative_position_bias_table", LINEAR_INIT)?,
             heads,
             windows,
+            partition: Arc::new(windows.partition()?),
         })
     }
 
@@ -73,7 +79,23 @@ impl WindowAttention {
     /// # Errors
     /// If the tensor has another shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.forward_composed(x)
+        self.check(x)?;
+        if !x.device().is_cpu() {
+            return self.forward_composed(x);
+        }
+        // The linear maps act token by token, so that they take the map as it lies; the
+        // kernel finds its windows' tokens in it.
+        let padding = self.windows.padding();
+        let qkv = match padding {
+            0 => self.qkv.forward(x)?,
+            _ => self.qkv.forward(&x.pad_with_zeros(1, 0, padding)?)?,
+        };
+        let mixed = window_attention(&qkv, &self.table, &self.partition, self.heads)?;
+        let mixed = match padding {
+            0 => mixed,
+            _ => mixed.narrow(1, 0, self.windows.tokens())?,
+        };
+        self.proj.forward(&mixed)
     }
 
     /// The same out of candle's own operations: the path of other devices.

@@ -38,12 +38,56 @@ impl Sizes {
     }
 }
 
+/// A weight, and in which order its numbers lie.
+#[derive(Clone, Copy, Debug)]
+pub enum Weight<'a> {
+    /// Row by row: w [N, K].
+    Rows(&'a [f32]),
+    /// Column by column: w^T [K, N], the order that the forward product reads. Weights that
+    /// never change are laid out so once, when their layer is made.
+    Columns(&'a [f32]),
+}
+
+impl<'a> From<&'a [f32]> for Weight<'a> {
+    fn from(rows: &'a [f32]) -> Self {
+        Self::Rows(rows)
+    }
+}
+
+impl<'a> From<&'a Vec<f32>> for Weight<'a> {
+    fn from(rows: &'a Vec<f32>) -> Self {
+        Self::Rows(rows)
+    }
+}
+
+impl<'a> Weight<'a> {
+    /// w [N, K]. Panics if it does not have its length.
+    pub(super) fn view(
+        self,
+        Sizes {
+            inputs, outputs, ..
+        }: Sizes,
+    ) -> View<'a, f32> {
+        match self {
+            Self::Rows(w) => View::new(w, outputs, inputs),
+            Self::Columns(w) => View::new(w, inputs, outputs).t(),
+        }
+    }
+
+    fn len(self) -> usize {
+        match self {
+            Self::Rows(w) | Self::Columns(w) => w.len(),
+        }
+    }
+}
+
 /// w^T [K, N], as [`rows`] reads it.
 ///
-/// Where many rows share it, it is a copy in its own order, which gemm reads as it lies;
-/// a transposed view it would pack anew for every piece of rows.
+/// Where many rows share a weight that lies row by row, it is a copy in the other order,
+/// which gemm reads as it lies; a transposed view it would pack anew for every piece of
+/// rows.
 pub struct Transposed<'a> {
-    weight: &'a [f32],
+    weight: Weight<'a>,
     copy: Option<Vec<f32>>,
     inputs: usize,
     outputs: usize,
@@ -51,7 +95,7 @@ pub struct Transposed<'a> {
 
 impl<'a> Transposed<'a> {
     /// The transposition of w [N, K]. Panics if it does not have its length.
-    pub fn new(sizes: Sizes, weight: &'a [f32]) -> Self {
+    pub fn new(sizes: Sizes, weight: impl Into<Weight<'a>>) -> Self {
         /// The rows from which the copy pays: it costs about as much as 20 of them.
         const SHARED_BY: usize = 256;
         let Sizes {
@@ -59,11 +103,15 @@ impl<'a> Transposed<'a> {
             inputs,
             outputs,
         } = sizes;
+        let weight = weight.into();
         assert_eq!(weight.len(), inputs * outputs);
-        let copy = (rows >= SHARED_BY).then(|| {
-            // SAFETY: `transpose` writes every element.
-            unsafe { filled(weight.len(), |out| transpose(weight, outputs, inputs, out)) }
-        });
+        let copy = match weight {
+            Weight::Rows(w) if rows >= SHARED_BY => {
+                // SAFETY: `transpose` writes every element.
+                Some(unsafe { filled(w.len(), |out| transpose(w, outputs, inputs, out)) })
+            }
+            _ => None,
+        };
         Self {
             weight,
             copy,
@@ -73,9 +121,11 @@ impl<'a> Transposed<'a> {
     }
 
     fn view(&self) -> View<'_, f32> {
-        match &self.copy {
-            Some(copy) => View::new(copy, self.inputs, self.outputs),
-            None => View::new(self.weight, self.outputs, self.inputs).t(),
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        match (&self.copy, self.weight) {
+            (Some(copy), _) => View::new(copy, inputs, outputs),
+            (None, Weight::Rows(w)) => View::new(w, outputs, inputs).t(),
+            (None, Weight::Columns(w)) => View::new(w, inputs, outputs),
         }
     }
 }
@@ -105,12 +155,18 @@ pub fn rows<'a>(
 }
 
 /// y [M, N]. Panics if a slice does not have its length.
-pub fn forward(sizes: Sizes, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+pub fn forward<'a>(
+    sizes: Sizes,
+    x: &[f32],
+    weight: impl Into<Weight<'a>>,
+    bias: Option<&[f32]>,
+) -> Vec<f32> {
     let Sizes {
         rows: count,
         inputs,
         outputs,
     } = sizes;
+    let weight = weight.into();
     check(sizes, x, weight);
     assert!(bias.is_none_or(|b| b.len() == outputs));
     let transposed = Transposed::new(sizes, weight);
@@ -136,11 +192,11 @@ pub struct Wanted {
 
 /// (dx [M, K], dw [N, K] followed by db `[N]`); a vector that is not wanted is empty.
 /// Panics if a slice does not have its length.
-pub fn backward(
+pub fn backward<'a>(
     arch: Arch,
     sizes: Sizes,
     x: &[f32],
-    weight: &[f32],
+    weight: impl Into<Weight<'a>>,
     dy: &[f32],
     wanted: Wanted,
 ) -> (Vec<f32>, Vec<f32>) {
@@ -149,6 +205,7 @@ pub fn backward(
         inputs,
         outputs,
     } = sizes;
+    let weight = weight.into();
     check(sizes, x, weight);
     assert_eq!(dy.len(), rows * outputs);
     let part = rows.div_ceil(PARTS).max(1);
@@ -171,7 +228,7 @@ pub fn backward(
             if wanted.dx {
                 let dx = &mut dx[(start - i * part) * inputs..][..count * inputs];
                 let dy = View::new(dy, count, outputs);
-                product(dx, inputs, 1.0, dy, View::new(weight, outputs, inputs));
+                product(dx, inputs, 1.0, dy, weight.view(sizes));
             }
             if wanted.sums {
                 add_sums(arch, sizes, x, dy, sums);
@@ -214,7 +271,7 @@ pub fn add_rows(x: &[f32], sum: &mut [f32]) {
     }
 }
 
-fn check(sizes: Sizes, x: &[f32], weight: &[f32]) {
+fn check(sizes: Sizes, x: &[f32], weight: Weight<'_>) {
     assert!(sizes.outputs > 0, "a linear map needs outputs");
     assert_eq!(x.len(), sizes.rows * sizes.inputs);
     assert_eq!(weight.len(), sizes.outputs * sizes.inputs);

@@ -9,7 +9,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::linear::{self, Sizes, Transposed, Wanted, add_sums};
+use super::linear::{self, Sizes, Transposed, Wanted, Weight, add_sums};
 use super::matmul::{View, product};
 use super::parallel;
 use super::simd::{self, Arch, Simd, WithSimd};
@@ -27,6 +27,8 @@ pub struct Parameters<'a> {
     pub first: &'a [f32],
     /// w2 followed by b2.
     pub second: &'a [f32],
+    /// Whether both weights lie column by column ([`Weight::Columns`]).
+    pub columns: bool,
     /// C.
     pub channels: usize,
     /// H.
@@ -52,10 +54,15 @@ impl<'a> Parameters<'a> {
     }
 
     /// (w1, b1, w2, b2).
-    fn split(&self) -> (&'a [f32], &'a [f32], &'a [f32], &'a [f32]) {
+    fn split(&self) -> (Weight<'a>, &'a [f32], Weight<'a>, &'a [f32]) {
         let (w1, b1) = self.first.split_at(self.channels * self.hidden);
         let (w2, b2) = self.second.split_at(self.channels * self.hidden);
-        (w1, b1, w2, b2)
+        let order = if self.columns {
+            Weight::Columns
+        } else {
+            Weight::Rows
+        };
+        (order(w1), b1, order(w2), b2)
     }
 
     /// The number of rows of `x`. Panics if a slice does not have its length.
@@ -211,8 +218,8 @@ pub fn backward(
             let h = &h[start * hidden..][..count * hidden];
             let dy = &dy[start * channels..][..count * channels];
             let (a, da) = (&mut a[..count * hidden], &mut dh[..count * hidden]);
-            let w2 = View::new(w2, channels, hidden);
-            product(da, hidden, 1.0, View::new(dy, count, channels), w2);
+            let dy_rows = View::new(dy, count, channels);
+            product(da, hidden, 1.0, dy_rows, w2.view(second));
             // SAFETY: the product covers all rows and columns.
             let da = unsafe { written(da) };
             arch.dispatch(GeluBoth { h, a, da });
@@ -225,8 +232,8 @@ pub fn backward(
             }
             if wanted.dx {
                 let dx = &mut dx[(start - i * part) * channels..][..count * channels];
-                let w1 = View::new(w1, hidden, channels);
-                product(dx, channels, 1.0, View::new(dh, count, hidden), w1);
+                let dh = View::new(dh, count, hidden);
+                product(dx, channels, 1.0, dh, w1.view(first));
             }
         }
     };

@@ -27,6 +27,22 @@ pub fn slice<'a, T: WithDType>(storage: &'a CpuStorage, layout: &Layout) -> Resu
     Ok(Cow::Owned(out))
 }
 
+/// The numbers of a matrix [N, K] that lies column by column, without gaps, in that order:
+/// [K, N]. `None` for every other layout.
+pub fn columns<'a, T: WithDType>(
+    storage: &'a CpuStorage,
+    layout: &Layout,
+) -> Result<Option<&'a [T]>> {
+    let (&[rows, cols], &[1, stride]) = (layout.dims(), layout.stride()) else {
+        return Ok(None);
+    };
+    if stride != rows || rows < 2 || cols < 2 {
+        return Ok(None);
+    }
+    let data = T::cpu_storage_as_slice(storage)?;
+    Ok(Some(&data[layout.start_offset()..][..rows * cols]))
+}
+
 /// Appends the elements of a strided tensor in row-major order.
 fn gather<T: Copy>(data: &[T], dims: &[usize], strides: &[usize], out: &mut Vec<T>) {
     match (dims, strides) {

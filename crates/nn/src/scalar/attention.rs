@@ -5,7 +5,8 @@
 //! - plain: `P_h = softmax(S_h)` over the keys, `out_h = P_h v_h`;
 //! - talking heads (Shazeer et al. 2020; the order is timm's `TalkingHeadAttn`):
 //!   `T_g = sum_h L_gh S_h + l_g`, `P_g = softmax(T_g)`, `A_g = sum_h W_gh P_h + w_g`,
-//!   `out_g = A_g v_g`.
+//!   `out_g = A_g v_g`;
+//! - biased (the windows of a Swin; [`super::windows`]): `S_h` gets a bias added.
 //!
 //! The backward pass is the chain rule, line by line, in the opposite order. Tensors are
 //! q [B, Nq, C], k and v [B, N, C] with channel `h * d + c` for channel c of head h.
@@ -16,10 +17,20 @@ use crate::kernels::attention::{Mixing, Shape};
 /// Attention's output [B, Nq, C]; talking heads if there is a `mixing` vector
 /// (see [`Mixing`]). Panics if a slice does not fit the shape.
 pub fn forward<T: Real>(shape: Shape, q: &[T], k: &[T], v: &[T], mixing: Option<&[T]>) -> Vec<T> {
+    biased_forward(shape, [q, k, v], mixing, None)
+}
+
+/// [`forward`] of q, k and v with a `bias` [H, Nq, N] added to every image's scores.
+pub fn biased_forward<T: Real>(
+    shape: Shape,
+    [q, k, v]: [&[T]; 3],
+    mixing: Option<&[T]>,
+    bias: Option<&[T]>,
+) -> Vec<T> {
     let mixing = mixing.map(|mixing| Mixing::split(mixing, shape.heads));
     let mut out = vec![T::zero(); shape.query_len()];
     for image in 0..shape.batch {
-        let state = weights(shape, image, q, k, mixing);
+        let state = weights(shape, image, [q, k], mixing, bias);
         for (h, i, j) in pairs(shape) {
             let weight = state.weights[shape.score(h, i, j)];
             for c in 0..shape.head_dim {
@@ -41,6 +52,8 @@ pub struct Gradients<T> {
     pub v: Vec<T>,
     /// With respect to the mixing vector; empty for plain attention.
     pub mixing: Vec<T>,
+    /// With respect to the bias [H, Nq, N].
+    pub bias: Vec<T>,
 }
 
 /// The gradients of a function whose gradient with respect to [`forward`]'s result is
@@ -53,16 +66,28 @@ pub fn backward<T: Real>(
     mixing: Option<&[T]>,
     grad: &[T],
 ) -> Gradients<T> {
+    biased_backward(shape, [q, k, v], mixing, None, grad)
+}
+
+/// [`backward`] of [`biased_forward`].
+pub fn biased_backward<T: Real>(
+    shape: Shape,
+    [q, k, v]: [&[T]; 3],
+    mixing: Option<&[T]>,
+    bias: Option<&[T]>,
+    grad: &[T],
+) -> Gradients<T> {
     let mut out = Gradients {
         q: vec![T::zero(); shape.query_len()],
         k: vec![T::zero(); shape.key_len()],
         v: vec![T::zero(); shape.key_len()],
         mixing: vec![T::zero(); mixing.map_or(0, <[T]>::len)],
+        bias: vec![T::zero(); shape.score_len()],
     };
     let split = mixing.map(|mixing| Mixing::split(mixing, shape.heads));
     let scale = scale::<T>(shape);
     for image in 0..shape.batch {
-        let state = weights(shape, image, q, k, split);
+        let state = weights(shape, image, [q, k], split, bias);
         // out = A v
         let mut d_weights = vec![T::zero(); shape.score_len()];
         for (h, i, j) in pairs(shape) {
@@ -82,8 +107,9 @@ pub fn backward<T: Real>(
         } else {
             softmax_backward(shape, &state.probabilities, &d_weights)
         };
-        // S = scale q k^T
+        // S = scale q k^T + bias
         for (h, i, j) in pairs(shape) {
+            out.bias[shape.score(h, i, j)] += d_scores[shape.score(h, i, j)];
             let d_score = d_scores[shape.score(h, i, j)] * scale;
             for c in 0..shape.head_dim {
                 let (query, key) = (shape.query(image, i, h, c), shape.key(image, j, h, c));
@@ -108,12 +134,15 @@ struct State<T> {
 fn weights<T: Real>(
     shape: Shape,
     image: usize,
-    q: &[T],
-    k: &[T],
+    [q, k]: [&[T]; 2],
     mixing: Option<Mixing<&[T]>>,
+    bias: Option<&[T]>,
 ) -> State<T> {
     let scale = scale::<T>(shape);
-    let mut scores = vec![T::zero(); shape.score_len()];
+    let mut scores = match bias {
+        Some(bias) => bias.to_vec(),
+        None => vec![T::zero(); shape.score_len()],
+    };
     for (h, i, j) in pairs(shape) {
         for c in 0..shape.head_dim {
             let scaled = q[shape.query(image, i, h, c)] * scale;

@@ -5,7 +5,6 @@
 //! oracles that the vector kernels are tested against. They are not meant to be fast.
 
 pub mod attention;
-
 pub mod gelu;
 pub mod layer_norm;
 pub mod linear;
@@ -14,6 +13,7 @@ pub mod mlp;
 pub mod patches;
 pub mod residual;
 pub mod tokens;
+pub mod windows;
 
 use candle_core::WithDType;
 

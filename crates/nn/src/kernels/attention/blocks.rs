@@ -146,6 +146,21 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    /// `out_h = start + x_h b_h`: packed rows x [count, d] times transposed packed ones
+    /// [d, N], of a group of one head. The result's padding is that of `start`.
+    pub(super) fn dot_packed(
+        self,
+        count: usize,
+        start: Start<'_>,
+        x: &[f32],
+        b: &[f32],
+        out: &mut [f32],
+    ) {
+        let (a, b) = (Rows(x, self.dim).left(), Rows(b, self.keys));
+        let dims = [count, self.keys, self.shape.head_dim];
+        product(self.arch, dims, start, a, b, RowsMut(out, self.keys));
+    }
+
     /// `out_h = scores_h rows_h`: [count, N] times packed rows [N, d], of every head.
     pub(super) fn weigh(self, count: usize, scores: &[f32], rows: &[f32], out: &mut [f32]) {
         let Shape {

@@ -15,8 +15,15 @@
 //!
 //! `l` adds the same number to a whole row, which the softmax cancels. Its gradient is
 //! written as the zero that it is in exact arithmetic, and not as rounding noise.
-//! An additive score bias or mask (windows of a Swin) belongs behind `Blocks::dot_keys`,
-//! once in each pass.
+//!
+//! Windows of a Swin ([`windows`]) are plain attention, a window for an image, whose scores
+//! have a bias: with table row r(i, j) of the relative position of query i and key j, and
+//! the mask M, -100 for tokens from different regions of a shifted map and 0 else,
+//!
+//! ```text
+//! S_ij = (q / sqrt(d)) k^T + table[r(i, j)] + M_ij
+//! d_table[r] = sum of dS_ij over the pairs with r(i, j) = r, of all windows and images
+//! ```
 //!
 //! How it is blocked: a task (one head of an image, or all of them where they talk) packs
 //! its keys transposed and its values row by row into scratch of its thread, once, and
@@ -29,11 +36,12 @@
 //!
 //! Reference for the blocks: Dao et al. 2022, FlashAttention; but as whole rows of scores
 //! fit in cache here, the softmax needs no running maximum. For talking heads: Shazeer et
-//! al. 2020, in the order of timm's `TalkingHeadAttn`.
-//!
+//! al. 2020, in the order of timm's `TalkingHeadAttn`. For windows: Liu et al. 2021, Swin
+//! Transformer, and timm's `WindowAttention`.
 
 mod blocks;
 mod dots;
+mod partition;
 mod passes;
 mod product;
 mod rows;
@@ -42,7 +50,9 @@ mod single;
 mod softmax;
 #[cfg(test)]
 mod tests;
+pub mod windows;
 
+pub use partition::Partition;
 pub use passes::{backward, forward};
 pub use rows::{Operand, Target};
 

@@ -64,6 +64,8 @@ pub(super) enum Start<'a> {
     Add,
     /// Number i of a vector, all along row i.
     Rows(&'a [f32]),
+    /// A matrix of the result's size, its rows whole vectors.
+    Matrix(Rows<'a>),
 }
 
 /// `out = start + a b` with m x k numbers in `a` and k x n in `b`. The columns of `b` and
@@ -137,6 +139,10 @@ impl Product<'_> {
         if let Start::Rows(rows) = self.start {
             assert!(rows.len() >= self.m, "too few starting values");
         }
+        if let Start::Matrix(matrix) = self.start {
+            let end = last(self.m, matrix.1);
+            assert!(end <= matrix.0.len(), "the start is too short");
+        }
     }
 
     /// All rows of `V` vectors of columns from column `j` on, in tiles of `most` rows or fewer.
@@ -165,7 +171,7 @@ impl Product<'_> {
         let lanes = S::F32_LANES;
         assert!(i + R <= self.m && j + V * lanes <= self.n.next_multiple_of(lanes));
         // SAFETY: `check` has shown that element (m - 1, k - 1) of `a` and rows of whole
-        // vectors of `b` and `out` lie within their slices, the line above that this tile's
+        // vectors of `b`, `out` and a starting matrix lie within their slices, the line above that this tile's
         // rows and columns are among them. Vectors are read and written unaligned, and any
         // bits are a valid f32.
         unsafe {
@@ -182,6 +188,10 @@ impl Product<'_> {
                         Start::Zero => {}
                         Start::Add => *sum = at(r, v).cast::<S::f32s>().read_unaligned(),
                         Start::Rows(rows) => *sum = simd.splat_f32s(rows[i + r]),
+                        Start::Matrix(Rows(data, stride)) => {
+                            let at = data.as_ptr().add((i + r) * stride + j + v * lanes);
+                            *sum = at.cast::<S::f32s>().read_unaligned();
+                        }
                     }
                 }
             }

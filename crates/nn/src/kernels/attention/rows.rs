@@ -1,8 +1,12 @@
 //! One head's rows in tensors that hold all heads side by side.
+//!
+//! The rows of one attention are those of an image, in their order, or those of one of its
+//! windows, through a [`Partition`]: nothing is copied to cut an image into windows.
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
+use super::partition::Partition;
 use super::product::Left;
 
 /// q, k or v of all images and heads: a tensor [B, N, C], or a third of a packed one
@@ -10,10 +14,12 @@ use super::product::Left;
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a> {
     data: &'a [f32],
+    /// Of an image.
     tokens: usize,
     width: usize,
     first: usize,
     channels: usize,
+    windows: Option<&'a Partition>,
 }
 
 impl<'a> Operand<'a> {
@@ -25,6 +31,7 @@ impl<'a> Operand<'a> {
             width: channels,
             first: 0,
             channels,
+            windows: None,
         }
     }
 
@@ -36,14 +43,22 @@ impl<'a> Operand<'a> {
             width: 3 * channels,
             first: part * channels,
             channels,
+            windows: None,
         })
     }
 
-    /// Panics unless this holds `batch` images of `tokens` rows of `channels` channels.
+    /// The same tensor with every window of an image as an image of its own.
+    pub(super) fn in_windows(self, partition: &'a Partition) -> Self {
+        let windows = Some(partition);
+        Self { windows, ..self }
+    }
+
+    /// Panics unless this holds `batch` images, or windows, of `tokens` rows of `channels`
+    /// channels.
     pub(super) fn check(&self, batch: usize, tokens: usize, channels: usize) {
         assert_eq!(
             (self.tokens, self.channels),
-            (tokens, channels),
+            (tokens * windows_of(self.windows), channels),
             "tokens and channels"
         );
         assert_eq!(
@@ -53,32 +68,57 @@ impl<'a> Operand<'a> {
         );
     }
 
-    /// Head `head` of `dim` channels of image `image`.
+    /// Head `head` of `dim` channels of image, or window, `image`.
     pub(super) fn head(&self, image: usize, head: usize, dim: usize) -> HeadRows<'a> {
+        let (image, map) = in_image(self.windows, image);
         let start = image * self.tokens * self.width + self.first + head * dim;
         HeadRows {
             data: &self.data[start..],
             stride: self.width,
             dim,
+            map,
         }
     }
 }
 
-/// The rows of one head of one image.
+/// The windows of an image.
+fn windows_of(partition: Option<&Partition>) -> usize {
+    partition.map_or(1, Partition::windows)
+}
+
+/// The image that number `image` lies in, and the tokens of it that its rows are, unless
+/// all of them in their order.
+fn in_image(partition: Option<&Partition>, image: usize) -> (usize, Option<&[u32]>) {
+    match partition {
+        None => (image, None),
+        Some(partition) => {
+            let (image, window) = (image / partition.windows(), image % partition.windows());
+            (image, Some(partition.tokens(window)))
+        }
+    }
+}
+
+/// The rows of one head of one image, or window.
 #[derive(Clone, Copy)]
 pub(super) struct HeadRows<'a> {
     data: &'a [f32],
     stride: usize,
     dim: usize,
+    /// Which row of the image each row is.
+    map: Option<&'a [u32]>,
 }
 
 impl<'a> HeadRows<'a> {
+    #[inline]
     pub(super) fn row(&self, i: usize) -> &'a [f32] {
+        let i = self.map.map_or(i, |map| map[i] as usize);
         &self.data[i * self.stride..][..self.dim]
     }
 
-    /// Rows from number `from` on as left operand of a product.
+    /// Rows from number `from` on as left operand of a product. Panics for rows of a
+    /// window, which have no stride.
     pub(super) fn left(&self, from: usize) -> Left<'a> {
+        assert!(self.map.is_none(), "rows of a window are packed first");
         Left::strided(&self.data[from * self.stride..], self.stride)
     }
 
@@ -132,6 +172,7 @@ pub struct Target<'a> {
     width: usize,
     first: usize,
     channels: usize,
+    windows: Option<&'a Partition>,
     borrow: PhantomData<&'a mut [MaybeUninit<f32>]>,
 }
 
@@ -150,6 +191,7 @@ impl<'a> Target<'a> {
             width: channels,
             first: 0,
             channels,
+            windows: None,
             borrow: PhantomData,
         }
     }
@@ -165,15 +207,23 @@ impl<'a> Target<'a> {
             width: 3 * channels,
             first: part * channels,
             channels,
+            windows: None,
             borrow: PhantomData,
         })
     }
 
-    /// Panics unless this holds `batch` images of `tokens` rows of `channels` channels.
+    /// The same tensor with every window of an image as an image of its own.
+    pub(super) fn in_windows(self, partition: &'a Partition) -> Self {
+        let windows = Some(partition);
+        Self { windows, ..self }
+    }
+
+    /// Panics unless this holds `batch` images, or windows, of `tokens` rows of `channels`
+    /// channels.
     pub(super) fn check(&self, batch: usize, tokens: usize, channels: usize) {
         assert_eq!(
             (self.tokens, self.channels),
-            (tokens, channels),
+            (tokens * windows_of(self.windows), channels),
             "tokens and channels"
         );
         assert_eq!(
@@ -183,17 +233,19 @@ impl<'a> Target<'a> {
         );
     }
 
-    /// Head `head` of `dim` channels of image `image`, for writing. Panics if the target
-    /// has no such image or head.
+    /// Head `head` of `dim` channels of image, or window, `image`, for writing. Panics if
+    /// the target has no such image or head.
     ///
     /// # Safety
-    /// Nobody else may have the same head of the same image of this target at the time,
-    /// and all heads in use at a time must have the same `dim`.
+    /// Nobody else may have the same head of the same image, or window, of this target at
+    /// the time, and all heads in use at a time must have the same `dim`. (No two windows
+    /// have a token in common: see [`Partition`].)
     pub(super) unsafe fn head(&self, image: usize, head: usize, dim: usize) -> HeadRowsMut<'_> {
         assert!(
             (head + 1) * dim <= self.channels,
             "no head {head} of {dim} channels"
         );
+        let (image, map) = in_image(self.windows, image);
         assert!(
             (image + 1) * self.tokens * self.width <= self.len,
             "no image {image}"
@@ -203,25 +255,28 @@ impl<'a> Target<'a> {
             target: self,
             start,
             dim,
+            map,
         }
     }
 }
 
-/// The rows of one head of one image, for writing.
+/// The rows of one head of one image, or window, for writing.
 pub(super) struct HeadRowsMut<'a> {
     target: &'a Target<'a>,
     start: usize,
     dim: usize,
+    map: Option<&'a [u32]>,
 }
 
 impl HeadRowsMut<'_> {
     /// Row `i`.
     pub(super) fn row(&mut self, i: usize) -> &mut [MaybeUninit<f32>] {
         let Target { tokens, width, .. } = *self.target;
+        let i = self.map.map_or(i, |map| map[i] as usize);
         assert!(i < tokens, "an image has {tokens} rows, no row {i}");
         // SAFETY: `Target::head` has checked that the image and the columns are within the
         // tensor, the line above that the row is the image's; its caller vouches that these
-        // columns are in nobody else's hands, and this borrow that nobody has another row.
+        // columns of this image's, or window's, rows are in nobody else's hands, and this borrow that nobody has another row.
         unsafe {
             let start = self.target.data.add(self.start + i * width);
             std::slice::from_raw_parts_mut(start, self.dim)
