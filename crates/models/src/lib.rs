@@ -1,21 +1,27 @@
-//! DeiT and CaiT with timm's parameter names and feature taps.
+//! DeiT, CaiT and Swin with timm's parameter names and feature taps.
 //!
-//! A [`ModelConfig`] holds a model's sizes. [`ModelConfig::info`] says what such a model costs and
-//! what its taps look like, without making one; [`ModelConfig::build`] makes one on whatever a
-//! `VarBuilder` holds (freshly initialised variables, to train it); [`frozen`] makes one on weights
-//! that stay as they are. Weights come from and go to safetensors files in [`weights`]. Names,
-//! shapes and layouts of parameters are timm's, verbatim, and so are the results: golden files
-//! made with timm hold logits, taps and gradients that the tests compare with.
+//! A [`ModelConfig`] holds a model's sizes; [`registry::find`] has those of timm's models by name.
+//! [`ModelConfig::info`] says what such a model costs and what its taps look like, without making
+//! one; [`ModelConfig::build`] makes one on whatever a `VarBuilder` holds (freshly initialised
+//! variables, to train it); [`frozen`] makes one on weights that stay as they are. Weights come
+//! from and go to safetensors files in [`weights`]. Names, shapes and layouts of parameters are
+//! timm's, verbatim, and so are the results: golden files made with timm hold logits, taps and
+//! gradients of tiny and of full-size models that the tests compare with.
 //!
-//! A **tap** is the residual stream after a block, un-normed, without the class token, as a
-//! feature map [B, C, H, W]: what timm's `forward_intermediates` returns. Gradients flow through
-//! taps as they do through logits, so that a loss can be put on them.
+//! A **tap** is the residual stream after a block (DeiT; CaiT's patch blocks) or after a stage's
+//! blocks (Swin), un-normed, without class and distillation token, as a feature map [B, C, H, W]:
+//! what timm's `forward_intermediates` returns, asked for by its rules ([`Taps`]). Gradients flow
+//! through taps as they do through logits, so that a loss can be put on them.
 //!
-//! **First values** are timm's. Linear weights and position embeddings are N(0, 0.02), biases 0,
-//! norms 1 and 0, the patch embedding PyTorch's uniform default; the class token is N(0, 1e-6) in
-//! DeiT and N(0, 0.02) in CaiT, whose LayerScale starts at `init_values`. (timm truncates its
-//! normals at 2, a hundred standard deviations out.) Each parameter's draws are keyed by the seed and
-//! its name.
+//! **Images** have the configured size, and any size is taken that holds a patch. As in timm,
+//! pixels beyond the last whole patch are not seen; Swin pads maps that are no whole number of
+//! windows, or of pairs to merge, and shrinks windows to maps that are smaller.
+//!
+//! **First values** are timm's. Linear weights, position embeddings and Swin's bias tables are
+//! N(0, 0.02), biases 0, norms 1 and 0, the patch embedding PyTorch's uniform default; the class
+//! token is N(0, 1e-6) in DeiT (its distillation token N(0, 0.02)) and N(0, 0.02) in CaiT, whose
+//! LayerScale starts at `init_values`. (timm truncates its normals at 2, a hundred standard
+//! deviations out.) Each parameter's draws are keyed by the seed and its name.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -43,16 +49,16 @@
 //! assert!(params.vars().contains_key("blocks.3.attn.qkv.weight"));
 //!
 //! let images = Tensor::zeros((2, 1, 28, 28), DType::F32, &Device::Cpu)?;
-//! let output = model.forward(&images, &Taps::List(vec![0, 3]), &Pass::eval())?;
+//! let output = model.forward(&images, &Taps::List(vec![0, -1]), &Pass::eval())?;
 //! assert_eq!(output.logits.dims(), [2, 10]);
 //! let (block, map) = &output.features[1];
 //! assert_eq!((*block, map.dims()), (3, &[2, 48, 7, 7][..]));
 //! # Ok::<(), spectralkd_models::Error>(())
 //! ```
 //!
-//! Modules: [`weights`] is public. Inside, `config` and `sizes` are the configuration as written
-//! and as checked, `parts` what models are made of, `deit` and `cait` how, `cost` counts, and
-//! `assembly` goes from a configuration to a model.
+//! Modules: [`registry`] and [`weights`] are public. Inside, `config` and `sizes` are the
+//! configuration as written and as checked, `parts` what models are made of, `deit`, `cait` and
+//! `swin` how, `cost` counts, and `assembly` goes from a configuration to a model.
 
 pub mod export;
 pub mod registry;

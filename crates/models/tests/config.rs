@@ -1,46 +1,10 @@
-//! Configurations: what is accepted, what is refused and how.
+//! Configurations that are refused, and how.
 
-use spectralkd_models::{CaitConfig, DeitConfig, ModelConfig};
+#[path = "common/configs.rs"]
+mod configs;
 
-fn deit() -> DeitConfig {
-    DeitConfig {
-        img_size: [28, 20],
-        patch_size: 4,
-        in_chans: 1,
-        num_classes: 10,
-        embed_dim: 48,
-        depth: 4,
-        num_heads: 3,
-        mlp_ratio: 4.0,
-        drop_path: 0.0,
-        distilled: false,
-    }
-}
-
-fn cait() -> CaitConfig {
-    let DeitConfig {
-        img_size,
-        patch_size,
-        in_chans,
-        num_classes,
-        embed_dim,
-        depth,
-        ..
-    } = deit();
-    CaitConfig {
-        img_size,
-        patch_size,
-        in_chans,
-        num_classes,
-        embed_dim,
-        depth,
-        num_heads: 3,
-        mlp_ratio: 4.0,
-        drop_path: 0.0,
-        depth_token_only: 2,
-        init_values: 0.1,
-    }
-}
+use configs::{cait, deit, swin};
+use spectralkd_models::{CaitConfig, DeitConfig, ModelConfig, SwinConfig};
 
 /// The error of a DeiT with one change.
 fn refused(change: impl FnOnce(&mut DeitConfig)) -> String {
@@ -138,69 +102,63 @@ fn sizes_that_no_model_can_have_are_refused_by_key() {
 }
 
 #[test]
-fn both_families_round_trip_and_fill_in_defaults() {
-    for config in [ModelConfig::Deit(deit()), ModelConfig::Cait(cait())] {
-        config.validate().unwrap();
-        let text = serde_json::to_string(&config).unwrap();
-        assert_eq!(serde_json::from_str::<ModelConfig>(&text).unwrap(), config);
-    }
-    let sizes = r#""img_size": [28, 20], "patch_size": 4, "in_chans": 1, "num_classes": 10,
-                   "embed_dim": 48, "depth": 4, "num_heads": 3"#;
-    let parse = |family: &str, more: &str| {
-        serde_json::from_str::<ModelConfig>(&format!("{{\"family\": \"{family}\", {sizes}{more}}}"))
+fn stages_that_no_swin_can_have_are_refused_by_key() {
+    let refused = |change: fn(&mut SwinConfig)| {
+        let mut config = swin();
+        change(&mut config);
+        let config = ModelConfig::Swin(config);
+        assert!(config.info().is_err());
+        config.validate().unwrap_err().to_string()
     };
-    assert_eq!(parse("deit", "").unwrap(), ModelConfig::Deit(deit()));
-    assert_eq!(parse("cait", "").unwrap(), ModelConfig::Cait(cait()));
-
-    let error = parse("deit", ", \"init_values\": 0.1")
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("unknown field `init_values`"), "{error}");
-    let error = parse("resnet", "").unwrap_err().to_string();
-    assert!(
-        error.contains("expected one of `deit`, `cait`, `swin`"),
-        "{error}"
-    );
-}
-
-#[test]
-fn exemptions_follow_names_and_widths() {
-    let (deit, cait) = (ModelConfig::Deit(deit()), ModelConfig::Cait(cait()));
-    assert_eq!(deit.zero_gradient("blocks.0.attn.qkv.bias"), Some(48..96));
-    assert_eq!(cait.zero_gradient("blocks.3.attn.qkv.bias"), Some(48..96));
-    assert_eq!(cait.zero_gradient("blocks.3.attn.proj_l.bias"), Some(0..3));
-    assert_eq!(
-        cait.zero_gradient("blocks_token_only.1.attn.k.bias"),
-        Some(0..48)
-    );
-    for name in [
-        "blocks.0.attn.qkv.weight",
-        "blocks.0.attn.proj_l.bias",
-        "blocks.0.mlp.fc1.bias",
-        "bias",
+    for (error, words) in [
+        (
+            refused(|c| c.num_heads = vec![3, 6]),
+            "`num_heads` is [3, 6]: it has a number for each stage, and `depths` [2, 1, 1] has 3",
+        ),
+        (
+            refused(|c| c.num_heads[2] = 7),
+            "`num_heads` is [3, 6, 7]: 7 heads do not divide the 96 channels of stage 2",
+        ),
+        (
+            refused(|c| c.num_heads[1] = 0),
+            "`num_heads` is 0: it must be at least 1",
+        ),
+        (
+            refused(|c| c.depths = vec![]),
+            "`depths` is []: it has a number for each stage",
+        ),
+        (
+            refused(|c| c.depths = vec![1; 17]),
+            "of which there are 1 to 16",
+        ),
+        (
+            refused(|c| c.depths[1] = 0),
+            "`depths` is 0: it must be at least 1",
+        ),
+        (refused(|c| c.window_size = 0), "`window_size` is 0"),
+        (
+            refused(|c| c.patch_size = 21),
+            "`img_size` is [28, 20]: it holds no whole patch",
+        ),
+        (
+            refused(|c| c.embed_dim = 0),
+            "`embed_dim` is 0: it must be at least 1",
+        ),
+        (
+            refused(|c| c.embed_dim = 3 << 12),
+            "`embed_dim` is 12288: it must be at least 1, and stage 1 would have 24576 channels",
+        ),
+        (
+            refused(|c| c.embed_dim = usize::MAX),
+            "stage 0 would have 18446744073709551615",
+        ),
+        (refused(|c| c.num_classes = 0), "`num_classes` is 0"),
+        (refused(|c| c.mlp_ratio = 0.001), "`mlp_ratio` is 0.001"),
+        (
+            refused(|c| c.drop_path = 1.0),
+            "`drop_path` is 1: a probability",
+        ),
     ] {
-        assert_eq!(deit.zero_gradient(name), None, "{name}");
-    }
-    for name in [
-        "blocks.0.attn.proj_w.bias",
-        "blocks_token_only.0.attn.q.bias",
-        "head.bias",
-    ] {
-        assert_eq!(cait.zero_gradient(name), None, "{name}");
-    }
-
-    // Each name exempted is one of the model's, and the range lies inside the tensor.
-    for (config, exempted) in [(&deit, 4), (&cait, 4 + 4 + 2)] {
-        let shapes = config.parameters().unwrap();
-        let ranges: Vec<_> = shapes
-            .iter()
-            .filter_map(|(name, shape)| Some((config.zero_gradient(name)?, shape[0])))
-            .collect();
-        assert_eq!(ranges.len(), exempted);
-        assert!(
-            ranges
-                .iter()
-                .all(|(range, rows)| range.end <= *rows && !range.is_empty())
-        );
+        assert!(error.contains(words), "{words:?} is not in {error:?}");
     }
 }

@@ -51,7 +51,7 @@ impl ModelConfig {
     /// Checks that a model can have these sizes.
     ///
     /// # Errors
-    /// [`Error::Config`] names the first key that is at fault, its value, and what it could be.
+    /// [`crate::Error::Config`] names the first key that is at fault, its value, and what it could be.
     pub fn validate(&self) -> Result<()> {
         match self {
             Self::Deit(config) => config.sizes().map(|_| ()),
@@ -65,7 +65,7 @@ impl ModelConfig {
     /// see [`crate::frozen`].
     ///
     /// # Errors
-    /// [`Error::Config`]; or what `vb` says of a parameter that it does not have, or has in another shape.
+    /// [`crate::Error::Config`]; or what `vb` says of a parameter that it does not have, or has in another shape.
     pub fn build(&self, vb: VarBuilder) -> Result<Box<dyn VisionModel>> {
         assembly::build(self, vb)
     }
@@ -73,7 +73,7 @@ impl ModelConfig {
     /// What a model of these sizes is and costs, without making one.
     ///
     /// # Errors
-    /// [`Error::Config`].
+    /// [`crate::Error::Config`].
     pub fn info(&self) -> Result<ModelInfo> {
         assembly::info(self)
     }
@@ -81,7 +81,7 @@ impl ModelConfig {
     /// The names and shapes of all parameters, as in timm's state dict, without making any.
     ///
     /// # Errors
-    /// [`Error::Config`].
+    /// [`crate::Error::Config`].
     pub fn parameters(&self) -> Result<BTreeMap<String, Vec<usize>>> {
         assembly::parameters(self)
     }

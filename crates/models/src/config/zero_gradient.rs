@@ -13,6 +13,9 @@ impl ModelConfig {
     /// `*.attn.qkv.bias`, and all of `*.attn.k.bias` in CaiT's class attention. So does the bias of CaiT's first
     /// talking-heads projection, `*.attn.proj_l.bias`. Their computed gradients are rounding noise. The range
     /// follows the name and the configured width; it is not checked that the model has the block.
+    ///
+    /// Not listed: where a token has only itself to attend to (a Swin's map of one token), no query, key or
+    /// position bias matters.
     pub fn zero_gradient(&self, name: &str) -> Option<Range<usize>> {
         let (module, parameter) = name.rsplit_once(".attn.")?;
         let token_only = module.starts_with("blocks_token_only.");

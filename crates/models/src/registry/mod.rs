@@ -38,7 +38,7 @@ pub struct Entry {
     pub name: &'static str,
     /// The tag of the weights.
     pub tag: &'static str,
-    /// All tags under which timm has weights for the model, [`Self::find`](find)'s choice first.
+    /// All tags under which timm has weights for the model; the first is taken for a name alone.
     pub tags: &'static [&'static str],
     /// The tag that timm takes for the name alone.
     pub timm_tag: &'static str,
