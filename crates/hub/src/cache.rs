@@ -8,6 +8,10 @@
 //! .locks/models--owner--name/<digest>.lock
 //! ```
 
+mod disk;
+mod incomplete;
+
+use std::error::Error as _;
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -16,8 +20,12 @@ use std::path::{Path, PathBuf};
 use spectralkd_base::files::write_atomic;
 
 use crate::digest::Digest;
-use crate::error::{HubError, Result};
+use crate::error::Result;
 use crate::reference::{RemoteFile, Repo, Revision, is_commit};
+use disk::{
+    check, create_parent, in_io, is_absent, is_copy, remove, second_name, sibling, symlink, unique,
+};
+pub(crate) use incomplete::{Incomplete, Lock};
 
 /// One cache folder, with the paths in it.
 #[derive(Clone, Debug)]
@@ -36,7 +44,7 @@ pub(crate) enum Found {
         digest: Digest,
         bytes: u64,
     },
-    /// A file that is no link to a blob named by a digest.
+    /// A file that is no link to a blob named by a digest, nor equal to one.
     Unverifiable { path: PathBuf },
     /// A file with other contents than its name says; it and its link are gone now.
     Damaged { expected: Digest, actual: Digest },
@@ -88,8 +96,13 @@ impl Cache {
     pub(crate) fn write_ref(&self, repo: &Repo, name: &str, commit: &str) -> Result<()> {
         let path = self.folder(repo).join("refs").join(name);
         create_parent(&path)?;
-        write_atomic(&path, commit.as_bytes())
-            .map_err(|error| in_io("write", &path)(io::Error::other(error)))
+        write_atomic(&path, commit.as_bytes()).map_err(|error| {
+            let reason = error
+                .source()
+                .and_then(|source| source.downcast_ref::<io::Error>());
+            let kind = reason.map_or(io::ErrorKind::Other, io::Error::kind);
+            in_io("write", &path)(io::Error::new(kind, error))
+        })
     }
 
     /// Finds the file as it was at `commit`, and holds it against the digest that names its blob.
@@ -101,7 +114,7 @@ impl Cache {
             Ok(metadata) if metadata.is_symlink() => {
                 fs::read_link(&link).map_err(in_io("read the link", &link))?
             }
-            Ok(_) => return Ok(Found::Unverifiable { path: link }),
+            Ok(_) => return self.look_up_copy(file.repo(), link),
         };
         let Some(digest) = target
             .file_name()
@@ -128,6 +141,22 @@ impl Cache {
         }
     }
 
+    /// Where the file system has no symbolic links, the snapshot holds a second name or a copy of
+    /// the blob. It is what a blob's name says, if there is a blob named by its digest.
+    fn look_up_copy(&self, repo: &Repo, path: PathBuf) -> Result<Found> {
+        for digest in Digest::both(&path).map_err(in_io("read", &path))? {
+            if let Ok(blob) = fs::metadata(self.blob(repo, &digest)) {
+                let bytes = blob.len();
+                return Ok(Found::Good {
+                    path,
+                    digest,
+                    bytes,
+                });
+            }
+        }
+        Ok(Found::Unverifiable { path })
+    }
+
     /// The size in bytes of the blob with `digest`, if it is here and whole; a damaged one is removed.
     pub(crate) fn good_blob(&self, repo: &Repo, digest: &Digest) -> Result<Option<u64>> {
         let blob = self.blob(repo, digest);
@@ -138,11 +167,16 @@ impl Cache {
         }
     }
 
-    /// A new, empty file beside the blob, which becomes it by [`Incomplete::finish`]. Call with the lock held.
-    pub(crate) fn begin(&self, repo: &Repo, digest: &Digest) -> Result<Incomplete> {
+    /// A new, empty file beside the blob, which becomes it by [`Incomplete::finish`].
+    pub(crate) fn begin(&self, repo: &Repo, digest: &Digest, lock: &Lock) -> Result<Incomplete> {
         let blob = self.blob(repo, digest);
-        // Not `.incomplete` itself: Python keeps half a file there, to go on with.
-        let path = blob.with_extension("spectralkd.incomplete");
+        // Not `.incomplete` itself: Python keeps half a file there, to go on with. One name for
+        // all who have the lock, so that what a killed process left is written over; without a
+        // lock each has its own, or one could write into what another has just verified.
+        let path = blob.with_extension(match lock {
+            Lock::Held(_) => "spectralkd.incomplete".to_owned(),
+            Lock::Unavailable => format!("{}.spectralkd.incomplete", unique()),
+        });
         create_parent(&path)?;
         let file = File::create(&path).map_err(in_io("create", &path))?;
         Ok(Incomplete { path, blob, file })
@@ -154,20 +188,26 @@ impl Cache {
         create_parent(&link)?;
         let ups = "../".repeat(file.path().split('/').count() + 1);
         let target = format!("{ups}blobs/{}", digest.hex());
-        if fs::read_link(&link).is_ok_and(|present| present == Path::new(&target)) {
+        let blob = self.blob(file.repo(), digest);
+        if fs::read_link(&link).is_ok_and(|present| present == Path::new(&target))
+            || is_copy(&link, &blob, digest)
+        {
             return Ok(link);
         }
-        // Made beside and renamed, so that no reader finds the name missing.
-        let beside = sibling(&link, &format!(".{}.link", std::process::id()));
-        remove(&beside)?;
-        symlink_or_copy(&target, &self.blob(file.repo(), digest), &beside)
-            .map_err(in_io("link", &link))?;
-        fs::rename(&beside, &link).map_err(in_io("link", &link))?;
+        // Made beside and renamed, so that no reader finds the name missing or the file half.
+        let beside = sibling(&link, &format!(".{}.link", unique()));
+        let made =
+            second_name(symlink, &target, &blob, &beside).and_then(|()| fs::rename(&beside, &link));
+        if made.is_err() {
+            // The error that ends it is the one to tell.
+            let _ = fs::remove_file(&beside);
+        }
+        made.map_err(in_io("link", &link))?;
         Ok(link)
     }
 
     /// Takes the lock on a blob that Python and hf-hub take too (`flock`): `None` while somebody else has it.
-    pub(crate) fn try_lock(&self, path: &Path) -> Result<Option<File>> {
+    pub(crate) fn try_lock(&self, path: &Path) -> Result<Option<Lock>> {
         create_parent(path)?;
         let file = File::options()
             .create(true)
@@ -175,12 +215,12 @@ impl Cache {
             .open(path)
             .map_err(in_io("open the lock", path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => Ok(Some(Lock::Held(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             // Some network file systems have no locks; the rename at the end keeps the cache whole without.
             Err(TryLockError::Error(error)) => {
                 tracing::warn!(path = %path.display(), %error, "no lock to be had; going on without");
-                Ok(Some(file))
+                Ok(Some(Lock::Unavailable))
             }
         }
     }
@@ -194,95 +234,6 @@ impl Cache {
     }
 }
 
-/// A blob in the making; dropped unfinished, it leaves nothing behind.
-#[derive(Debug)]
-pub(crate) struct Incomplete {
-    path: PathBuf,
-    blob: PathBuf,
-    file: File,
-}
-
-impl Incomplete {
-    /// Appends `bytes`.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        io::Write::write_all(&mut self.file, bytes).map_err(in_io("write", &self.path))
-    }
-
-    /// The digest of what has been written, of the same kind as `like`.
-    pub(crate) fn digest(&self, like: &Digest) -> Result<Digest> {
-        like.recompute(&self.path)
-            .map_err(in_io("read", &self.path))
-    }
-
-    /// Puts the file on the disk and in the blob's place.
-    pub(crate) fn finish(self) -> Result<()> {
-        self.file.sync_all().map_err(in_io("sync", &self.path))?;
-        fs::rename(&self.path, &self.blob).map_err(in_io("rename", &self.path))
-    }
-}
-
-impl Drop for Incomplete {
-    fn drop(&mut self) {
-        // After `finish` there is nothing under this name; a failure leaves a file that the next attempt truncates.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
 fn folder_name(repo: &Repo) -> String {
     format!("models--{}--{}", repo.owner(), repo.name())
-}
-
-/// Digest and size of the file at `path`; `None` where there is none.
-fn check(path: &Path, like: &Digest) -> Result<Option<(Digest, u64)>> {
-    let read = like
-        .recompute(path)
-        .and_then(|digest| Ok((digest, fs::metadata(path)?.len())));
-    match read {
-        Err(error) if is_absent(&error) => Ok(None),
-        other => other.map(Some).map_err(in_io("read", path)),
-    }
-}
-
-fn sibling(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(suffix);
-    path.with_file_name(name)
-}
-
-#[cfg(unix)]
-fn symlink_or_copy(target: &str, blob: &Path, link: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(target, link).or_else(|_| fs::copy(blob, link).map(drop))
-}
-
-#[cfg(not(unix))]
-fn symlink_or_copy(_target: &str, blob: &Path, link: &Path) -> io::Result<()> {
-    fs::copy(blob, link).map(drop)
-}
-
-fn create_parent(path: &Path) -> Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(in_io("create the folder", folder))
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if !is_absent(&error) => Err(in_io("remove", path)(error)),
-        _ => Ok(()),
-    }
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
-}
-
-fn in_io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HubError {
-    let path = path.to_owned();
-    move |source| HubError::Io {
-        action,
-        path,
-        source,
-    }
 }

@@ -52,6 +52,14 @@ impl Digest {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The digests of both kinds over what stands in the file `path`.
+    pub(crate) fn both(path: &Path) -> io::Result<[Self; 2]> {
+        Ok([
+            Self::Sha256([0; 32]).recompute(path)?,
+            Self::GitSha1([0; 20]).recompute(path)?,
+        ])
+    }
+
     /// The digest of the same kind over what stands in the file `path`.
     ///
     /// # Errors

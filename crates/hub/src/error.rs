@@ -87,6 +87,19 @@ pub enum HubError {
         cause: Box<Cause>,
     },
 
+    /// The disk is full, or the user's part of it.
+    #[error(
+        "no space left for {} ({source}); what had come was removed: free some space, \
+         or point HF_HUB_CACHE at a folder on another disk",
+        path.display()
+    )]
+    DiskFull {
+        /// The file that was being written.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+
     /// The cache could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -202,6 +215,13 @@ pub enum Cause {
     NoHub {
         /// What is missing or malformed.
         reason: &'static str,
+    },
+
+    /// More came than any file has, of a size that nobody had announced.
+    #[error("the server announced no size and sent more than {limit} bytes; is HF_ENDPOINT right?")]
+    Endless {
+        /// The most bytes that are taken without an announcement.
+        limit: u64,
     },
 
     /// A redirection that must not be followed.

@@ -1,6 +1,5 @@
 //! A fetch over the network: attempts within bounds, each verified before it is shown.
 
-use std::fs::File;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use spectralkd_base::progress::{Progress, Stage};
 use tokio::time::{sleep, timeout};
 
-use crate::cache::Incomplete;
+use crate::cache::{Incomplete, Lock};
 use crate::digest::Digest;
 use crate::error::{Cause, HubError, Result};
 use crate::hub::Hub;
@@ -19,6 +18,8 @@ use crate::{Fetched, Origin};
 
 /// The longest wait that a server may ask for between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The most bytes that are taken of a file whose size is not announced: 8 GiB.
+const MOST_UNANNOUNCED: u64 = 8 << 30;
 /// How often a lock that somebody else holds is tried.
 const LOCK_POLL: Duration = Duration::from_millis(100);
 
@@ -102,14 +103,14 @@ impl Hub {
             }
             .into());
         }
-        let _lock = self
+        let lock = self
             .lock(&self.cache.lock_path(file.repo(), &digest))
             .await?;
         let (bytes, origin) = match self.cache.good_blob(file.repo(), &digest)? {
             Some(bytes) => (bytes, Origin::Cache),
             None => {
                 meter.start(file, bytes.unwrap_or(0));
-                let mut blob = self.cache.begin(file.repo(), &digest)?;
+                let mut blob = self.cache.begin(file.repo(), &digest, &lock)?;
                 let received =
                     receive(file, transport, (bytes, elsewhere), &mut blob, meter).await?;
                 verify(&blob, &digest)?;
@@ -131,11 +132,14 @@ impl Hub {
     }
 
     /// Waits for the lock on a blob; whoever has it is most likely fetching the same file.
-    async fn lock(&self, path: &Path) -> std::result::Result<File, Ended> {
+    async fn lock(&self, path: &Path) -> std::result::Result<Lock, Ended> {
         let mut waited = Duration::ZERO;
         loop {
             if let Some(lock) = self.cache.try_lock(path)? {
                 return Ok(lock);
+            }
+            if waited.is_zero() {
+                tracing::info!(lock = %path.display(), "waiting for another process that fetches the same file");
             }
             if waited >= self.settings.limits.total / 2 {
                 return Err(Cause::Locked {
@@ -168,6 +172,10 @@ async fn receive(
                     actual: received,
                 }
                 .into());
+            }
+            if announced.is_none() && received > MOST_UNANNOUNCED {
+                let limit = MOST_UNANNOUNCED;
+                return Err(Cause::Endless { limit }.into());
             }
             meter.reach(received);
             Ok::<(), Ended>(blob.write(piece)?)

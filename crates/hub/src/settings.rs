@@ -73,8 +73,7 @@ pub struct Settings {
     pub endpoint: String,
     /// The root folder of the cache; it holds folders named `models--owner--name`.
     pub cache: PathBuf,
-    /// The access token, if any. It is sent to the endpoint alone. Where this is `None`,
-    /// hf-hub still looks for one in the environment, by the rules of [`Settings::from_env`].
+    /// The access token, if any. It is sent to the endpoint alone; with `None` none is sent.
     pub token: Option<Token>,
     /// Whether the network must not be asked.
     pub local_files_only: bool,
@@ -90,9 +89,12 @@ impl Settings {
     /// |---|---|
     /// | endpoint | `HF_ENDPOINT`, the public hub |
     /// | cache | `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `$HF_HOME/hub`, `$XDG_CACHE_HOME/huggingface/hub`, `~/.cache/huggingface/hub` |
-    /// | token | none if `HF_HUB_DISABLE_IMPLICIT_TOKEN` is set, `HF_TOKEN`, the file `HF_TOKEN_PATH`, the file `token` in `HF_HOME` or its default |
-    /// | local files only | `HF_HUB_OFFLINE` being 1, on, yes or true |
+    /// | token | none if `HF_HUB_DISABLE_IMPLICIT_TOKEN` is true, `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, the file `HF_TOKEN_PATH`, the file `token` in `HF_HOME` or its default |
+    /// | local files only | `HF_HUB_OFFLINE` or else `TRANSFORMERS_OFFLINE` being true |
     /// | idle limit | `HF_HUB_DOWNLOAD_TIMEOUT` in seconds, [`Limits::default`] |
+    ///
+    /// 1, on, yes and true are true, in any case. In folders and files, `~` at the start and
+    /// `$NAME` or `${NAME}` are replaced, as Python does: an `.env` file leaves them in.
     ///
     /// # Errors
     /// [`HubError::Setting`] for an endpoint that is no `http://` or `https://` address, a
@@ -107,13 +109,16 @@ impl Settings {
     /// Those of [`Settings::from_env`].
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
-        let home = get("HF_HOME").map(PathBuf::from).unwrap_or_else(|| {
-            let caches = get("XDG_CACHE_HOME").map(PathBuf::from);
+        let folder = |name: &str| get(name).map(|text| expanded(&text, get));
+        let home = folder("HF_HOME").unwrap_or_else(|| {
             let user =
                 || PathBuf::from(get("HOME").unwrap_or_else(|| "/tmp".to_owned())).join(".cache");
-            caches.unwrap_or_else(user).join("huggingface")
+            folder("XDG_CACHE_HOME")
+                .unwrap_or_else(user)
+                .join("huggingface")
         });
-        let token = if get("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some() {
+        let is_set = |name: &str| get(name).is_some_and(|value| is_true(&value));
+        let token = if is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
             None
         } else {
             let file = |path: PathBuf| {
@@ -121,9 +126,10 @@ impl Settings {
                     .ok()
                     .filter(|text| !text.trim().is_empty())
             };
-            get("HF_TOKEN")
-                .filter(|text| !text.trim().is_empty())
-                .or_else(|| file(get("HF_TOKEN_PATH")?.into()))
+            let variable = |name| get(name).filter(|text| !text.trim().is_empty());
+            variable("HF_TOKEN")
+                .or_else(|| variable("HUGGING_FACE_HUB_TOKEN"))
+                .or_else(|| file(folder("HF_TOKEN_PATH")?))
                 .or_else(|| file(home.join("token")))
                 .map(|text| Token::new(&text))
                 .transpose()?
@@ -134,11 +140,14 @@ impl Settings {
         }
         Ok(Self {
             endpoint: endpoint(&get("HF_ENDPOINT").unwrap_or_else(|| PUBLIC_HUB.to_owned()))?,
-            cache: get("HF_HUB_CACHE")
-                .or_else(|| get("HUGGINGFACE_HUB_CACHE"))
-                .map_or_else(|| home.join("hub"), PathBuf::from),
+            cache: folder("HF_HUB_CACHE")
+                .or_else(|| folder("HUGGINGFACE_HUB_CACHE"))
+                .unwrap_or_else(|| home.join("hub")),
             token,
-            local_files_only: get("HF_HUB_OFFLINE").is_some_and(|value| is_true(&value)),
+            // The second counts only where the first is not set, even to 0.
+            local_files_only: get("HF_HUB_OFFLINE")
+                .or_else(|| get("TRANSFORMERS_OFFLINE"))
+                .is_some_and(|value| is_true(&value)),
             limits,
         })
     }
@@ -176,6 +185,41 @@ fn is_true(value: &str) -> bool {
     ["1", "ON", "YES", "TRUE"].contains(&value.to_ascii_uppercase().as_str())
 }
 
+/// A path with `~` and variables replaced by what they stand for; what stands for nothing stays.
+fn expanded(text: &str, get: impl Fn(&str) -> Option<String>) -> PathBuf {
+    let mut path = String::new();
+    let mut rest = text;
+    if let Some(after) = text
+        .strip_prefix('~')
+        .filter(|after| after.is_empty() || after.starts_with('/'))
+        && let Some(home) = get("HOME")
+    {
+        path.push_str(home.trim_end_matches('/'));
+        rest = after;
+    }
+    while let Some(at) = rest.find('$') {
+        path.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let (name, end) = match after.strip_prefix('{') {
+            Some(inner) => inner
+                .find('}')
+                .map_or(("", 0), |end| (&inner[..end], end + 2)),
+            None => {
+                let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+                let end = end.unwrap_or(after.len());
+                (&after[..end], end)
+            }
+        };
+        match get(name).filter(|_| !name.is_empty()) {
+            Some(value) => path.push_str(&value),
+            None => path.push_str(&rest[at..=at + end]),
+        }
+        rest = &after[end..];
+    }
+    path.push_str(rest);
+    path.into()
+}
+
 fn endpoint(text: &str) -> Result<String> {
     let wrong = |reason: String| HubError::Setting {
         name: "HF_ENDPOINT",
@@ -210,144 +254,4 @@ fn seconds(text: &str) -> Result<Duration> {
             name: "HF_HUB_DOWNLOAD_TIMEOUT",
             reason: format!("\"{text}\" is no positive number of seconds"),
         })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(variables: &[(&str, &str)]) -> Result<Settings> {
-        Settings::from_lookup(|name| {
-            variables
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn the_cache_is_where_python_looks() {
-        let cache = |variables: &[(&str, &str)]| with(variables).unwrap().cache;
-        let home = ("HOME", "/home/u");
-        assert_eq!(
-            cache(&[home]),
-            PathBuf::from("/home/u/.cache/huggingface/hub")
-        );
-        assert_eq!(
-            cache(&[home, ("XDG_CACHE_HOME", "/x")]),
-            PathBuf::from("/x/huggingface/hub")
-        );
-        assert_eq!(
-            cache(&[home, ("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/h")]),
-            PathBuf::from("/h/hub")
-        );
-        assert_eq!(
-            cache(&[("HF_HOME", "/h"), ("HUGGINGFACE_HUB_CACHE", "/old")]),
-            PathBuf::from("/old")
-        );
-        assert_eq!(
-            cache(&[("HUGGINGFACE_HUB_CACHE", "/old"), ("HF_HUB_CACHE", "/c")]),
-            PathBuf::from("/c")
-        );
-        assert_eq!(
-            cache(&[("HF_HOME", "/h"), ("HF_HUB_CACHE", "")]),
-            PathBuf::from("/h/hub")
-        );
-    }
-
-    #[test]
-    fn offline_is_read_as_python_reads_it() {
-        for (value, offline) in [
-            ("1", true),
-            ("true", true),
-            ("YES", true),
-            ("On", true),
-            ("0", false),
-            ("", false),
-            ("no", false),
-        ] {
-            assert_eq!(
-                with(&[("HF_HUB_OFFLINE", value)]).unwrap().local_files_only,
-                offline,
-                "{value}"
-            );
-        }
-        assert!(!with(&[]).unwrap().local_files_only);
-    }
-
-    #[test]
-    fn the_token_comes_from_the_variable_then_the_files() {
-        let folder = tempfile::tempdir().unwrap();
-        let home = ("HF_HOME", folder.path().to_str().unwrap());
-        assert_eq!(with(&[home]).unwrap().token, None);
-        std::fs::write(folder.path().join("token"), "hf_of_home\n").unwrap();
-        let other = folder.path().join("other");
-        std::fs::write(&other, "hf_of_path").unwrap();
-        let path = ("HF_TOKEN_PATH", other.to_str().unwrap());
-
-        let token = |variables: &[(&str, &str)]| {
-            with(variables)
-                .unwrap()
-                .token
-                .map(|token| token.secret().to_owned())
-        };
-        assert_eq!(token(&[home]).as_deref(), Some("hf_of_home"));
-        assert_eq!(token(&[home, path]).as_deref(), Some("hf_of_path"));
-        assert_eq!(
-            token(&[home, path, ("HF_TOKEN", "hf_of_env")]).as_deref(),
-            Some("hf_of_env")
-        );
-        assert_eq!(
-            token(&[
-                home,
-                path,
-                ("HF_TOKEN", "hf_of_env"),
-                ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
-            ]),
-            None
-        );
-    }
-
-    #[test]
-    fn nothing_shows_a_secret() {
-        let settings = with(&[
-            ("HF_TOKEN", "hf_secret"),
-            ("HF_ENDPOINT", "https://me:password@hub.example/x/"),
-        ])
-        .unwrap();
-        assert_eq!(settings.endpoint_shown(), "https://hub.example/x");
-        let shown = format!("{settings:?}");
-        assert!(
-            !shown.contains("secret") && !shown.contains("password"),
-            "{shown}"
-        );
-        let error = with(&[("HF_TOKEN", "hf_secret\nX-Evil: 1")])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("HF_TOKEN") && !error.contains("secret"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn unusable_values_are_named() {
-        for endpoint in ["huggingface.co", "ftp://x", "http://", "https://x/?a=b"] {
-            let error = with(&[("HF_ENDPOINT", endpoint)]).unwrap_err().to_string();
-            assert!(error.starts_with("HF_ENDPOINT cannot be used"), "{error}");
-        }
-        for timeout in ["soon", "0", "-1", "nan", "inf"] {
-            let error = with(&[("HF_HUB_DOWNLOAD_TIMEOUT", timeout)])
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains(timeout), "{error}");
-        }
-        assert_eq!(
-            with(&[("HF_HUB_DOWNLOAD_TIMEOUT", "2.5")])
-                .unwrap()
-                .limits
-                .idle,
-            Duration::from_millis(2500)
-        );
-    }
 }

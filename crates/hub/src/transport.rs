@@ -13,14 +13,14 @@
 //! every hub and every mirror serves.
 
 mod answers;
+mod clients;
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use hf_hub::{HFClient, HFError};
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 
 use crate::error::Cause;
@@ -29,11 +29,11 @@ use crate::settings::{Settings, Token};
 
 pub(crate) use answers::Metadata;
 use answers::{cause_of_code, cause_of_status, innermost, read_metadata};
+use clients::{asking, cause_of, client, following};
 
 const MOST_REDIRECTIONS: usize = 10;
-const USER_AGENT: &str = concat!("spectralkd/", env!("CARGO_PKG_VERSION"));
-/// The longest time for the hub to say what it knows about a file, in silences allowed: a head
-/// that comes byte by byte is no silence.
+/// The longest time for the hub to say what it knows about a file, all redirections included, in
+/// silences allowed.
 const IDLES_PER_HEAD: u32 = 3;
 /// What hf-hub gets where there is no token. Without one it would search the environment for
 /// itself; this one fits into no header, and so none is sent.
@@ -58,23 +58,7 @@ impl Transport {
     pub(crate) fn new(settings: &Settings) -> Result<Self, Cause> {
         let idle = settings.limits.idle;
         let asking = asking(idle)?;
-        let following = redirect::Policy::custom(|attempt| {
-            let from_tls = attempt
-                .previous()
-                .last()
-                .is_some_and(|url| url.scheme() == "https");
-            if attempt.previous().len() > MOST_REDIRECTIONS {
-                attempt.error("too many redirections")
-            } else if from_tls && attempt.url().scheme() != "https" {
-                attempt.error("it leads from https to http")
-            } else {
-                attempt.follow()
-            }
-        });
-        let following = builder(idle)
-            .redirect(following)
-            .build()
-            .map_err(|error| client(&error))?;
+        let following = following(idle)?;
         let token = settings.token.as_ref().map_or(NO_TOKEN, Token::secret);
         let hf = HFClient::builder()
             .endpoint(&settings.endpoint)
@@ -114,7 +98,9 @@ impl Transport {
                 .map_err(|error| self.cause_of(&error))?;
             let status = response.status();
             if status.is_redirection() {
-                if let Some(next) = next_within(&url, &response) {
+                // One that says all about the file leads to its contents, and no further is asked.
+                let complete = answers::names_contents(response.headers());
+                if !complete && let Some(next) = next_within(&url, &response) {
                     url = next;
                     continue;
                 }
@@ -261,51 +247,6 @@ pub(crate) async fn knock(settings: &Settings, bound: Duration) -> Result<(u16, 
         .map_err(|_| Cause::Stalled { idle: bound })?
         .map_err(|error| cause_of(&error, bound))?;
     Ok((answer.status().as_u16(), started.elapsed()))
-}
-
-/// A client that follows no redirection.
-fn asking(idle: Duration) -> Result<Client, Cause> {
-    let builder = builder(idle).redirect(redirect::Policy::none());
-    builder.build().map_err(|error| client(&error))
-}
-
-fn builder(idle: Duration) -> ClientBuilder {
-    // Bytes as they are stored, or length and digest would be another representation's.
-    let headers: HeaderMap = [(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]
-        .into_iter()
-        .collect();
-    Client::builder()
-        .user_agent(USER_AGENT)
-        .default_headers(headers)
-        .referer(false)
-        .no_gzip()
-        .no_brotli()
-        .no_zstd()
-        .no_deflate()
-        .connect_timeout(idle)
-        .read_timeout(idle)
-}
-
-fn client(error: &dyn StdError) -> Cause {
-    Cause::Client {
-        reason: innermost(error),
-    }
-}
-
-/// `idle` is the silence after which the client gives up.
-fn cause_of(error: &reqwest::Error, idle: Duration) -> Cause {
-    let reason = innermost(error);
-    if error.is_timeout() {
-        Cause::Stalled { idle }
-    } else if error.is_connect() {
-        Cause::Unreachable { reason }
-    } else if error.is_redirect() {
-        Cause::Redirect { reason }
-    } else if error.is_builder() {
-        Cause::Client { reason }
-    } else {
-        Cause::Interrupted { reason }
-    }
 }
 
 /// The header with the token, marked so that no layer below prints it.

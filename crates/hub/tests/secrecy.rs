@@ -9,7 +9,7 @@ mod server;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use fixture::{COMMIT, Client, PINNED, TOKEN, contents, good, only_on_get};
+use fixture::{COMMIT, Client, PINNED, TOKEN, contents, good, only_on_get, sha256};
 use server::{Answer, Server};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -91,6 +91,20 @@ fn the_token_is_in_no_error_and_no_log() {
     // A good fetch is logged as well.
     let server = Server::start(|_| good(&contents()));
     Client::of(&server.address()).fetch(PINNED).unwrap();
+
+    // So is one whose contents lie on another server.
+    let content = Server::start(|_| Answer::new(200).body(&contents()));
+    let location = format!("{}/blob", content.address());
+    let server = Server::start(move |_| {
+        let answer = good(&contents()).header("Location", &location);
+        let answer = answer.header("X-Linked-Etag", &sha256(&contents()));
+        Answer {
+            status: 302,
+            ..answer
+        }
+    });
+    Client::of(&server.address()).fetch(PINNED).unwrap();
+    assert_eq!(content.count("GET"), 1);
 
     let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(logged.contains("trying again"), "nothing was captured");

@@ -30,6 +30,11 @@ pub(crate) struct Metadata {
     pub elsewhere: bool,
 }
 
+/// Whether these headers describe the contents that they redirect to.
+pub(super) fn names_contents(headers: &HeaderMap) -> bool {
+    headers.contains_key(&LINKED_DIGEST)
+}
+
 /// What the headers of an answer to a request for a file say about it; `redirected` if they
 /// stand on a redirection to another server.
 pub(super) fn read_metadata(headers: &HeaderMap, redirected: bool) -> Result<Metadata, Cause> {

@@ -42,6 +42,8 @@ pub struct Answer {
     pub mute: bool,
     /// Send the body byte by byte with this pause.
     pub drip: Option<Duration>,
+    /// Send the head byte by byte with this pause.
+    pub drip_head: Option<Duration>,
     /// Repeat the body for ever.
     pub endless: bool,
 }
@@ -56,6 +58,7 @@ impl Answer {
             silent_after: None,
             mute: false,
             drip: None,
+            drip_head: None,
             endless: false,
         }
     }
@@ -203,7 +206,14 @@ fn send(
     if let Some(claimed) = answer.claimed {
         head += &format!("Content-Length: {claimed}\r\n");
     }
-    stream.write_all(format!("{head}\r\n").as_bytes())?;
+    head += "\r\n";
+    for piece in head
+        .as_bytes()
+        .chunks(answer.drip_head.map_or(head.len(), |_| 1))
+    {
+        stream.write_all(piece)?;
+        thread::sleep(answer.drip_head.unwrap_or_default());
+    }
     if request.method == "HEAD" {
         return Ok(());
     }
