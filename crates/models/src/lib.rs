@@ -3,7 +3,8 @@
 //! A [`ModelConfig`] holds a model's sizes. [`ModelConfig::info`] says what such a model costs and
 //! what its taps look like, without making one; [`ModelConfig::build`] makes one on whatever a
 //! `VarBuilder` holds (freshly initialised variables, to train it); [`frozen`] makes one on weights
-//! that stay as they are. Weights come from and go to safetensors files in [`weights`]. Names,
+//! that stay as they are. [`weights`] reads them from safetensors files, PyTorch's checkpoints and folders of either,
+//! and adapts them to other images and classes as timm does; [`export`] writes folders that timm opens. Names,
 //! shapes and layouts of parameters are timm's, verbatim, and so are the results: golden files
 //! made with timm hold logits, taps and gradients that the tests compare with.
 //!
@@ -50,7 +51,7 @@
 //! # Ok::<(), spectralkd_models::Error>(())
 //! ```
 //!
-//! Modules: [`weights`] is public. Inside, `config` and `sizes` are the configuration as written
+//! Modules: [`export`], [`registry`] and [`weights`] are public. Inside, `config` and `sizes` are the configuration as written
 //! and as checked, `parts` what models are made of, `deit` and `cait` how, `cost` counts, and
 //! `assembly` goes from a configuration to a model.
 
