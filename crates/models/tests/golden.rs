@@ -1,17 +1,17 @@
-//! Tiny DeiT and CaiT models against timm: names, logits, taps, gradients.
+//! Tiny models against timm: names, logits, taps, gradients.
 
 mod common;
 
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
-use common::{Golden, evaluate, golden_files, relative, relative_rms, rms, trainable, values};
-use spectralkd_models::{Taps, frozen};
+use common::{Golden, all_golden_files, evaluate, relative, relative_rms, rms, trainable, values};
+use spectralkd_models::{Output, Taps, frozen};
 use spectralkd_nn::Pass;
 
 #[test]
 fn parameter_names_and_shapes_are_those_of_timm() {
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         let timm: BTreeMap<_, _> = golden
             .weights
             .iter()
@@ -23,7 +23,7 @@ fn parameter_names_and_shapes_are_those_of_timm() {
 
 #[test]
 fn logits_and_taps_are_those_of_timm() {
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         let model = frozen(&golden.config, &golden.weights, &Device::Cpu).unwrap();
         golden.compare(&evaluate(&*model, &golden.images)).unwrap();
     }
@@ -31,37 +31,48 @@ fn logits_and_taps_are_those_of_timm() {
 
 #[test]
 fn taps_come_in_order_once_and_only_on_request() {
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         let model = frozen(&golden.config, &golden.weights, &Device::Cpu).unwrap();
+        let forward = |taps: Taps| model.forward(&golden.images, &taps, &Pass::eval());
+        let indices = |output: &Output| output.features.iter().map(|(i, _)| *i).collect::<Vec<_>>();
         let all = evaluate(&*model, &golden.images);
-        let blocks: Vec<usize> = all.features.iter().map(|(block, _)| *block).collect();
-        assert_eq!(blocks, [0, 1, 2]);
-        for (block, map) in &all.features {
-            assert_eq!(map.dims()[1..], model.info().taps[*block]);
+        let last = golden.taps() - 1;
+        assert!(indices(&all).into_iter().eq(0..=last));
+        for (tap, map) in &all.features {
+            assert_eq!(map.dims()[1..], model.info().taps[*tap]);
         }
 
-        let some = Taps::List(vec![2, 0, 2]);
-        let some = model.forward(&golden.images, &some, &Pass::eval()).unwrap();
-        let blocks: Vec<usize> = some.features.iter().map(|(block, _)| *block).collect();
-        assert_eq!(blocks, [0, 2]);
-        assert_eq!(values(&some.features[1].1), values(&all.features[2].1));
+        let end = last as isize;
+        for (taps, expected) in [
+            (Taps::List(vec![end, 0, end]), vec![0, last]),
+            (Taps::List(vec![-1, end, -1 - end]), vec![0, last]),
+            (Taps::Last(2), vec![last - 1, last]),
+            (Taps::None, vec![]),
+        ] {
+            let some = forward(taps).unwrap();
+            assert_eq!(indices(&some), expected);
+            for (tap, map) in &some.features {
+                assert_eq!(values(map), values(&all.features[*tap].1));
+            }
+            assert_eq!(values(&some.logits), values(&all.logits));
+        }
 
-        let none = model
-            .forward(&golden.images, &Taps::None, &Pass::eval())
-            .unwrap();
-        assert!(none.features.is_empty());
-        assert_eq!(values(&none.logits), values(&all.logits));
-
-        let error = model
-            .forward(&golden.images, &Taps::List(vec![3]), &Pass::eval())
-            .unwrap_err();
-        assert!(error.to_string().contains("taps are 0 to 2"), "{error}");
+        for taps in [vec![end + 1], vec![0, -2 - end]] {
+            let error = forward(Taps::List(taps)).unwrap_err().to_string();
+            let words = format!("taps are 0 to {last}, or -{} to -1", last + 1);
+            assert!(error.contains(&words), "{error}");
+        }
+        let error = forward(Taps::Last(last + 2)).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("it can be 1 to {}", last + 1)),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn images_of_another_shape_are_refused() {
-    let [golden, _] = golden_files();
+    let [golden, ..] = all_golden_files();
     let model = frozen(&golden.config, &golden.weights, &Device::Cpu).unwrap();
     let refused = |shape: &[usize], dtype| {
         let images = Tensor::zeros(shape, dtype, &Device::Cpu).unwrap();
@@ -85,7 +96,7 @@ fn images_of_another_shape_are_refused() {
 /// A test that a wrong model passes is none: without any one of its tensors the model must fail it.
 #[test]
 fn every_tensor_matters() {
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         for (name, value) in &golden.weights {
             let exempt = golden.config.zero_gradient(name).unwrap_or(0..0);
             let rows = value.dim(0).unwrap();
@@ -123,7 +134,7 @@ fn compare_without(
 
 #[test]
 fn gradients_are_those_of_timm() {
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         let (vars, model) = trainable(&golden.config, &golden.weights, DType::F32);
         let images = Var::from_tensor(&golden.images).unwrap();
         let scalar = golden.scalar(&evaluate(&*model, &images));

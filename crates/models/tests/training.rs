@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
-use common::{Golden, evaluate, golden_files, rms, trainable, values};
+use common::{Golden, all_golden_files, evaluate, rms, trainable, values};
 use spectralkd_base::random::Stream;
 use spectralkd_models::{ModelConfig, Output, Taps, VisionModel, frozen};
 use spectralkd_nn::{Params, Pass};
@@ -32,7 +32,7 @@ fn gradient(gradients: &GradStore, var: &Var) -> Option<Vec<f64>> {
 
 #[test]
 fn before_training_every_parameter_gets_a_gradient() {
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         let (vars, model) = fresh(&golden.config, 7);
         assert!(vars.keys().eq(golden.config.parameters().unwrap().keys()));
         let gradients = energy(&evaluate(&*model, &golden.images))
@@ -55,7 +55,7 @@ fn before_training_every_parameter_gets_a_gradient() {
 
 #[test]
 fn a_frozen_model_gets_no_gradients_and_keeps_no_graph() {
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         let (vars, _) = fresh(&golden.config, 7);
         let weights = vars
             .iter()
@@ -75,7 +75,7 @@ fn a_frozen_model_gets_no_gradients_and_keeps_no_graph() {
 
 #[test]
 fn a_frozen_model_does_not_follow_the_variables_it_was_made_from() {
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         let (vars, trained) = fresh(&golden.config, 7);
         let weights = vars
             .iter()
@@ -95,7 +95,7 @@ fn a_frozen_model_does_not_follow_the_variables_it_was_made_from() {
 #[test]
 fn gradients_are_those_of_finite_differences() {
     const STEP: f64 = 1e-5;
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         let (mut vars, model) = trainable(&golden.config, &golden.weights, DType::F64);
         let images = Var::from_tensor(&golden.images.to_dtype(DType::F64).unwrap()).unwrap();
         let scalar = || golden.scalar(&evaluate(&*model, &images));
@@ -139,7 +139,7 @@ fn everything(output: &Output) -> Vec<Vec<f64>> {
 
 #[test]
 fn evaluation_draws_nothing() {
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         let config = golden.config.clone().with_drop_path(0.9);
         let model = frozen(&config, &golden.weights, &CPU).unwrap();
         let first = evaluate(&*model, &golden.images);
@@ -189,7 +189,7 @@ fn drop_path_is_seeded_by_step_and_sample() {
     let samples: [u32; 16] = std::array::from_fn(|i| i as u32);
     let mut reversed = samples;
     reversed.reverse();
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         let first = dropped(&golden, 0.5, 1, &samples);
         assert_eq!(
             everything(&first),
@@ -209,20 +209,19 @@ fn drop_path_is_seeded_by_step_and_sample() {
     }
 }
 
-/// timm's rates: DeiT's rise from 0 at the first block, CaiT's are the same in all patch blocks and
+/// timm's rates: DeiT's and Swin's rise from 0 at the first block, CaiT's are the same in all patch blocks and
 /// 0 in class-attention blocks.
 #[test]
 fn drop_path_rates_are_those_of_timm() {
     let samples: [u32; 16] = std::array::from_fn(|i| i as u32);
-    let [deit, cait] = golden_files();
-    let output = dropped(&deit, 0.5, 1, &samples);
-    let counts: Vec<usize> = output
-        .features
-        .iter()
-        .map(|(_, map)| distinct(map))
-        .collect();
-    assert_eq!(counts[0], 1);
-    assert!(counts[1] > 1 && counts[2] > counts[1], "{counts:?}");
+    let [deit, _, cait, swin] = all_golden_files();
+    let counts = |output: &Output| -> Vec<usize> {
+        let maps = output.features.iter().map(|(_, map)| distinct(map));
+        maps.collect()
+    };
+    let found = counts(&dropped(&deit, 0.5, 1, &samples));
+    assert_eq!(found[0], 1);
+    assert!(found[1] > 1 && found[2] > found[1], "{found:?}");
 
     // Two branches, dropped independently of each other, have four outcomes. The class-attention
     // blocks add none, and the next block's branches are independent of the first one's.
@@ -230,13 +229,20 @@ fn drop_path_rates_are_those_of_timm() {
     assert_eq!(distinct(&output.features[0].1), 4);
     assert!(distinct(&output.features[1].1) > 4);
     assert_eq!(distinct(&output.logits), distinct(&output.features[2].1));
+
+    // Seven blocks in four stages, the first without drop path: of 7 evenly spaced rates up to 0.9 the first
+    // stage's second block has 0.15, so that few of its 16 samples drop a branch, and later stages more.
+    let found = counts(&dropped(&swin, 0.9, 1, &samples));
+    assert!(found[0] > 1 && found[0] <= 4, "{found:?}");
+    assert!(found[1] > 4 && found[2] >= found[1], "{found:?}");
 }
 
 #[test]
 fn first_values_are_those_of_timm_and_seeded() {
-    for golden in golden_files() {
+    for golden in all_golden_files() {
         let [first, again, other] = [7, 7, 8].map(|seed| fresh(&golden.config, seed).0);
         let deit = golden.config.family() == "deit";
+        let width = first["patch_embed.proj.bias"].elem_count();
         for (name, var) in &first {
             let found = values(var);
             assert_eq!(found, values(&again[name]), "{name}");
@@ -259,8 +265,9 @@ fn first_values_are_those_of_timm_and_seeded() {
                 continue;
             }
             assert_ne!(found, values(&other[name]), "{name}");
-            // PyTorch's convolution: uniform up to 1/sqrt(fan in), here 3 channels of 4 x 4 pixels.
-            let bound = 1.0 / 48f64.sqrt();
+            // PyTorch's convolution: uniform up to 1/sqrt(fan in).
+            let fan_in = first["patch_embed.proj.weight"].elem_count() / width;
+            let bound = 1.0 / (fan_in as f64).sqrt();
             let sd = match name.as_str() {
                 "patch_embed.proj.weight" | "patch_embed.proj.bias" => bound / 3f64.sqrt(),
                 "cls_token" if deit => 1e-6,

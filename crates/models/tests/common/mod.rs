@@ -24,9 +24,16 @@ pub fn path(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Both families, DeiT and CaiT.
+/// A DeiT and a CaiT.
 pub fn golden_files() -> [Golden; 2] {
     ["deit.safetensors", "cait.safetensors"].map(Golden::read)
+}
+
+/// A DeiT, a distilled DeiT, a CaiT and a Swin.
+pub fn all_golden_files() -> [Golden; 4] {
+    let [deit, cait] = golden_files();
+    let [distilled, swin] = ["distilled.safetensors", "swin.safetensors"].map(Golden::read);
+    [deit, distilled, cait, swin]
 }
 
 impl Golden {
@@ -54,7 +61,8 @@ impl Golden {
         &self.tensors[key]
     }
 
-    pub fn blocks(&self) -> usize {
+    /// The number of taps.
+    pub fn taps(&self) -> usize {
         self.config.info().unwrap().taps.len()
     }
 
@@ -67,7 +75,7 @@ impl Golden {
                 .unwrap();
             (value * cotangent).unwrap().sum_all().unwrap()
         };
-        assert_eq!(output.features.len(), self.blocks());
+        assert_eq!(output.features.len(), self.taps());
         output
             .features
             .iter()
@@ -79,7 +87,7 @@ impl Golden {
     /// Compares logits and all taps with timm's; the error says which is off, and by how much.
     pub fn compare(&self, output: &Output) -> Result<(), String> {
         let mut pairs = vec![("logits".to_string(), &output.logits)];
-        assert_eq!(output.features.len(), self.blocks());
+        assert_eq!(output.features.len(), self.taps());
         pairs.extend(
             output
                 .features
@@ -152,4 +160,19 @@ pub fn relative_rms(found: &Tensor, expected: &Tensor) -> f64 {
 pub fn relative(found: &[f64], expected: &[f64]) -> f64 {
     let difference: Vec<f64> = found.iter().zip(expected).map(|(a, b)| a - b).collect();
     rms(&difference) / rms(expected)
+}
+
+/// 64-bit FNV-1a of the lines "NAME SHAPE\n", as the golden scripts digest names and shapes.
+pub fn digest(shapes: &BTreeMap<String, Vec<usize>>) -> String {
+    let lines = shapes
+        .iter()
+        .map(|(name, shape)| format!("{name} {shape:?}\n"));
+    format!("{:016x}", fnv1a(lines.collect::<String>().as_bytes()))
+}
+
+/// 64-bit FNV-1a.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

@@ -1,4 +1,4 @@
-"""Golden files for crates/models: what timm computes on tiny DeiT and CaiT models.
+"""Golden files for crates/models: what timm computes on tiny models.
 
 Made with: python 3.11, torch 2.15.0, timm 1.0.31, safetensors 0.8.0; run as
 
@@ -6,23 +6,21 @@ Made with: python 3.11, torch 2.15.0, timm 1.0.31, safetensors 0.8.0; run as
 
 Writes, beside this script:
 
-* ``deit.safetensors``, ``cait.safetensors``. Metadata key ``config``: the sizes, as the JSON of a
+* ``deit.safetensors``, ``distilled.safetensors``, ``cait.safetensors``, ``swin.safetensors``. Metadata key ``config``: the sizes, as the JSON of a
   ``ModelConfig``. Tensors, all f32:
     - ``weights.<name>``: timm's state dict, every tensor of it, names and shapes untouched;
     - ``images`` [B, 3, H, W]; ``logits`` [B, K]; ``taps.<i>`` [B, C, h, w]: what
-      ``forward_intermediates`` returns (the residual stream after block i, un-normed, without the
-      class token);
+      ``forward_intermediates`` returns (the residual stream after block or stage i, un-normed,
+      without class and distillation token);
     - ``cotangent.logits``, ``cotangent.taps.<i>``: fixed random tensors; the scalar is
       sum(logits * cotangent.logits) + sum_i sum(taps.i * cotangent.taps.i);
     - ``scalar`` []; ``gradient.<name>`` and ``gradient.images``: its derivatives.
-* ``full_size.json``: for four full-size models their sizes (``ModelConfig`` JSON), parameter count, every
-  name with its shape, and the multiply-accumulates of the matrix products as torch's ``FlopCounterMode``
-  counts them (half its FLOPs), for one image.
-
 Everything is computed in f64 from weights that are exact in f32, and stored rounded to f32. The weights make
 every parameter matter: LayerScale about 1, norm weights away from 1, every bias, token and embedding of order
-0.3, attention logits far from flat. (With timm's initial LayerScale of 1e-5, a model without any blocks would
-pass.) Heights and widths differ, the MLP is not four times as wide, 3 and 5 heads are no power of two.
+0.3 or more, attention logits far from flat. (With timm's initial LayerScale of 1e-5, a model without any blocks would
+pass.) Heights and widths differ, the MLP is not four times as wide, 3 and 5 heads are no power of two. In Swin, patches of 2 x 2 do not tile the image (timm does not see the last row and
+column), maps are 9 x 14, 5 x 7, 3 x 4 and 2 x 2 for windows of 3 x 3: the first two are padded and shifted both ways,
+the third is shifted one way, the last has smaller windows; two are merged from an odd map.
 """
 
 import json
@@ -30,10 +28,10 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from timm.models import create_model
 from timm.models.cait import Cait
+from timm.models.deit import VisionTransformerDistilled
+from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
-from torch.utils.flop_counter import FlopCounterMode
 
 HERE = Path(__file__).parent
 
@@ -41,11 +39,14 @@ DEIT = dict(family="deit", img_size=[12, 20], patch_size=4, in_chans=3, num_clas
             num_heads=5, mlp_ratio=2.5, drop_path=0.0)
 CAIT = dict(family="cait", img_size=[20, 12], patch_size=4, in_chans=3, num_classes=6, embed_dim=21, depth=3,
             num_heads=3, mlp_ratio=2.5, drop_path=0.0, depth_token_only=2, init_values=0.1)
+DISTILLED = DEIT | dict(img_size=[20, 12], num_classes=5, embed_dim=24, depth=2, num_heads=3, distilled=True)
+SWIN = dict(family="swin", img_size=[19, 29], patch_size=2, in_chans=3, num_classes=6, embed_dim=5,
+            depths=[2, 2, 2, 1], num_heads=[5, 2, 4, 5], window_size=3, mlp_ratio=1.5, drop_path=0.0)
 
 
 def timm_arguments(config):
     """The keyword arguments of timm's classes for one of our configurations."""
-    arguments = {key: value for key, value in config.items() if key != "family"}
+    arguments = {key: value for key, value in config.items() if key not in ("family", "distilled")}
     arguments["drop_path_rate"] = arguments.pop("drop_path")
     return arguments
 
@@ -59,7 +60,9 @@ def fill(model, seed):
             values = 1 + 0.25 * values
         elif ".proj_l.weight" in name or ".proj_w.weight" in name:
             values = torch.eye(parameter.shape[0]) + 0.4 * values
-        elif name == "pos_embed" or name == "cls_token" or name.endswith("bias"):
+        elif name.endswith("relative_position_bias_table"):
+            pass
+        elif name in ("pos_embed", "cls_token", "dist_token") or name.endswith("bias"):
             values = 0.3 * values
         else:  # linear and convolution weights: 1.5 / sqrt(fan in)
             values = 1.5 * values / parameter[0].numel() ** 0.5
@@ -68,14 +71,14 @@ def fill(model, seed):
 
 def golden(model, config, seed, path):
     """Runs `model` forward and backward and writes one golden file."""
+    model.double().eval()
     fill(model, seed)
-    model.eval()
     generator = torch.Generator().manual_seed(seed + 1)
     draw = lambda shape: torch.randn(shape, generator=generator).double()
     images = draw((2, 3, *config["img_size"])).requires_grad_()
     last, taps = model.forward_intermediates(images)
     logits = model.forward_head(last)
-    assert torch.equal(logits, model(images)) and len(taps) == config["depth"]
+    assert torch.equal(logits, model(images)) and len(taps) == len(model.feature_info)
 
     cotangents = {"cotangent.logits": draw(logits.shape)}
     scalar = (logits * cotangents["cotangent.logits"]).sum()
@@ -94,39 +97,12 @@ def golden(model, config, seed, path):
     print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size} bytes, scalar {scalar.item():.6f}")
 
 
-def full_size(name, config):
-    """Parameter names, shapes and matrix-product MACs of timm's model `name`, which has the sizes of `config`."""
-    model = create_model(name, pretrained=False).eval()
-    with FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, *config["img_size"]))
-    shapes = {key: list(value.shape) for key, value in sorted(model.state_dict().items())}
-    return dict(config=config, params=sum(p.numel() for p in model.parameters()),
-                matmul_macs=counter.get_total_flops() // 2, shapes=shapes)
-
-
 def main():
     torch.set_num_threads(1)
     golden(VisionTransformer(**timm_arguments(DEIT)), DEIT, 10, HERE / "deit.safetensors")
     golden(Cait(**timm_arguments(CAIT)), CAIT, 20, HERE / "cait.safetensors")
-
-    deit = dict(family="deit", img_size=[224, 224], patch_size=16, in_chans=3, num_classes=1000, depth=12,
-                mlp_ratio=4.0, drop_path=0.0)
-    cait = deit | dict(family="cait", depth=24, depth_token_only=2, init_values=1e-5)
-    models = {
-        "deit_tiny_patch16_224": deit | dict(embed_dim=192, num_heads=3),
-        "deit_small_patch16_224": deit | dict(embed_dim=384, num_heads=6),
-        "cait_xxs24_224": cait | dict(embed_dim=192, num_heads=4),
-        "cait_s24_224": cait | dict(embed_dim=384, num_heads=8),
-    }
-    out = HERE / "full_size.json"
-    found = {name: full_size(name, config) for name, config in models.items()}
-    lines = []
-    for name, entry in found.items():
-        shapes = ",\n".join(f"   {json.dumps(key)}: {json.dumps(value)}" for key, value in entry.pop("shapes").items())
-        rest = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in entry.items())
-        lines.append(f" {json.dumps(name)}: {{\n{rest},\n  \"shapes\": {{\n{shapes}\n  }}\n }}")
-        print(name, entry["params"], entry["matmul_macs"])
-    out.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    golden(VisionTransformerDistilled(**timm_arguments(DISTILLED)), DISTILLED, 30, HERE / "distilled.safetensors")
+    golden(SwinTransformer(**timm_arguments(SWIN)), SWIN, 40, HERE / "swin.safetensors")
 
 
 if __name__ == "__main__":
