@@ -51,9 +51,9 @@
 //! # Ok::<(), spectralkd_models::Error>(())
 //! ```
 //!
-//! Modules: [`export`], [`registry`] and [`weights`] are public. Inside, `config` and `sizes` are the configuration as written
-//! and as checked, `parts` what models are made of, `deit` and `cait` how, `cost` counts, and
-//! `assembly` goes from a configuration to a model.
+//! Modules: [`export`], [`registry`] and [`weights`] are public. Inside, `config` and `sizes` are
+//! the configuration as written and as checked, `parts` what models are made of, `deit`, `cait` and
+//! `swin` how, `cost` counts, and `assembly` goes from a configuration to a model.
 
 pub mod export;
 pub mod registry;
