@@ -3,10 +3,12 @@
 //! A [`ModelConfig`] holds a model's sizes; [`registry::find`] has those of timm's models by name.
 //! [`ModelConfig::info`] says what such a model costs and what its taps look like, without making
 //! one; [`ModelConfig::build`] makes one on whatever a `VarBuilder` holds (freshly initialised
-//! variables, to train it); [`frozen`] makes one on weights that stay as they are. Weights come
-//! from and go to safetensors files in [`weights`]. Names, shapes and layouts of parameters are
-//! timm's, verbatim, and so are the results: golden files made with timm hold logits, taps and
-//! gradients of tiny and of full-size models that the tests compare with.
+//! variables, to train it); [`frozen`] makes one on weights that stay as they are. [`weights`]
+//! reads them from safetensors files, PyTorch's checkpoints and folders of either, and adapts them
+//! to other images and classes as timm does; [`export`] writes folders that timm opens;
+//! [`tensor_file`] holds images and features that may be larger than memory. Names, shapes and
+//! layouts of parameters are timm's, verbatim, and so are the results: golden files made with timm
+//! hold logits, taps and gradients of tiny and of full-size models that the tests compare with.
 //!
 //! A **tap** is the residual stream after a block (DeiT; CaiT's patch blocks) or after a stage's
 //! blocks (Swin), un-normed, without class and distillation token, as a feature map [B, C, H, W]:
@@ -56,8 +58,8 @@
 //! # Ok::<(), spectralkd_models::Error>(())
 //! ```
 //!
-//! Modules: [`registry`] and [`weights`] are public. Inside, `config` and `sizes` are the
-//! configuration as written and as checked, `parts` what models are made of, `deit`, `cait` and
+//! Modules: [`export`], [`registry`], [`tensor_file`] and [`weights`] are public. Inside, `config`
+//! and `sizes` are the configuration as written and as checked, `parts` what models are made of, `deit`, `cait` and
 //! `swin` how, `cost` counts, and `assembly` goes from a configuration to a model.
 
 pub mod export;

@@ -48,15 +48,17 @@ fn loads(path: &Path, config: &ModelConfig, expected: &BTreeMap<String, Tensor>)
 #[test]
 fn archives_of_torch_are_read() {
     let (config, expected) = source("deit");
-    assert!(loads(&common::path("plain.pth"), &config, &expected).is_empty());
+    for name in ["plain.pth", "protocol4.pth"] {
+        assert!(loads(&common::path(name), &config, &expected).is_empty());
+    }
     // Parameters, other types, columns first, parts of shared storages, an optimiser, arguments, flags.
     assert_eq!(
         loads(&common::path("nested.pth"), &config, &expected),
         [
             "took the weights under `state_dict`, `model`",
             "took `module.` from the names",
-            "ignored 1 tensors `attn_mask`",
-            "skipped `mask`, a tensor of truth values"
+            "passed over tensors named `attn_mask` (1)",
+            "skipped `mask`, a tensor of type BOOL"
         ]
     );
 }
@@ -69,8 +71,8 @@ fn the_names_of_microsofts_swin_are_converted() {
         [
             "took the weights under `model`",
             "converted Microsoft's names to timm's: each downsampling goes to the next stage, `head` becomes `head.fc`",
-            "ignored 4 tensors `attn_mask`",
-            "ignored 4 tensors `relative_position_index`"
+            "passed over tensors named `attn_mask` (4)",
+            "passed over tensors named `relative_position_index` (4)"
         ]
     );
 }
@@ -235,9 +237,9 @@ fn flags_and_buffers_do_not_spoil_a_file() {
         loads(&path, &config, &expected),
         [
             "took `_orig_mod.module.` from the names",
-            "ignored 1 tensors `attn_mask`",
-            "ignored 1 tensors `relative_position_index`",
-            "skipped `used`, a tensor of truth values"
+            "passed over tensors named `attn_mask` (1)",
+            "passed over tensors named `relative_position_index` (1)",
+            "skipped `used`, a tensor of type BOOL"
         ]
     );
 

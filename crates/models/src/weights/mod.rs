@@ -116,7 +116,7 @@ fn read(
         let flags = own.dtype.as_ref().is_err_and(|dtype| dtype == "BOOL");
         let skip = flags && !expected.contains_key(name);
         if skip {
-            notes.push(format!("skipped `{name}`, a tensor of truth values"));
+            notes.push(format!("skipped `{name}`, a tensor of type BOOL"));
         }
         !skip
     });

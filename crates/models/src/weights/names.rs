@@ -55,7 +55,7 @@ impl Names {
         for (what, count) in ignored {
             names
                 .notes
-                .push(format!("ignored {count} tensors `{what}`"));
+                .push(format!("passed over tensors named `{what}` ({count})"));
         }
         names
     }

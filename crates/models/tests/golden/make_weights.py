@@ -12,7 +12,7 @@ Writes, beside this script:
     - ``CASE.<name>``, CASE being the key ``name``: the tensors of ``changed`` but for new classifiers, as
       ``create_model(..., pretrained=True)`` has them. (CaiT's ``pos_embed``, which timm does not adapt, is that of
       timm's ``resample_abs_pos_embed``.)
-* ``plain.pth`` the state dict ``deit``; ``nested.pth`` the same in a training checkpoint, with all that such files
+* ``plain.pth`` the state dict ``deit``, ``protocol4.pth`` in a newer pickle; ``nested.pth`` the same in a training checkpoint, with all that such files
   hold: wrapped names, parameters, other types, strides, shared storages, an optimiser, arguments;
   ``legacy.pth``, the format of PyTorch before 1.6; ``scripted.pth``, a TorchScript module; ``microsoft.pth``, the
   state dict ``swin`` with the names and buffers of Microsoft's files.
@@ -84,7 +84,7 @@ def fill(model, seed):
     generator = torch.Generator().manual_seed(seed)
     for _, parameter in sorted(model.named_parameters()):
         parameter.data = torch.randint(-16, 17, parameter.shape, generator=generator) / 8
-    return {name: value.clone() for name, value in model.state_dict().items()}
+    return model.state_dict()  # ordered, and with torch's `_metadata`
 
 
 def adapted(config, source, state):
@@ -153,6 +153,7 @@ def main():
     save_file(tensors, HERE / "adapted.safetensors", metadata={"cases": json.dumps(cases)})
 
     torch.save(states["deit"], HERE / "plain.pth")
+    torch.save(states["deit"], HERE / "protocol4.pth", pickle_protocol=4)
     torch.save(nested(states["deit"]), HERE / "nested.pth")
     torch.save({"model": states["deit"]}, HERE / "legacy.pth", _use_new_zipfile_serialization=False)
     torch.jit.script(torch.nn.Linear(2, 2)).save(HERE / "scripted.pth")

@@ -68,12 +68,12 @@ impl Machine<'_> {
                 self.push(Value::Tuple(items));
             }
             b't' => {
-                let items = self.to_mark()?; // TUPLE
+                let items = self.after_mark()?; // TUPLE
                 self.push(Value::Tuple(items));
             }
             b'}' => self.push(Value::Dict(Vec::new())), // EMPTY_DICT
             b'd' => {
-                let items = self.to_mark()?; // DICT
+                let items = self.after_mark()?; // DICT
                 self.push(Value::Dict(Vec::new()));
                 self.put(&items)?;
             }
@@ -82,13 +82,13 @@ impl Machine<'_> {
                 self.put(&items)?;
             }
             b'u' => {
-                let items = self.to_mark()?; // SETITEMS
+                let items = self.after_mark()?; // SETITEMS
                 self.put(&items)?;
             }
             b'a' | b'b' | b'0' => drop(self.pop()?), // APPEND, BUILD (state of an object), POP
-            b'e' | 0x90 | b'1' => drop(self.to_mark()?), // APPENDS, ADDITEMS, POP_MARK
+            b'e' | 0x90 | b'1' => drop(self.after_mark()?), // APPENDS, ADDITEMS, POP_MARK
             b'l' | 0x91 => {
-                self.to_mark()?; // LIST, FROZENSET
+                self.after_mark()?; // LIST, FROZENSET
                 self.stack.push(OPAQUE);
             }
             b'2' => {
@@ -137,7 +137,7 @@ impl Machine<'_> {
     }
 
     /// Takes the values after the last mark.
-    fn to_mark(&mut self) -> Result<Vec<Id>, String> {
+    fn after_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().ok_or("a list without a beginning")?;
         if mark > self.stack.len() {
             return Err(EMPTY.into());

@@ -5,8 +5,6 @@
 //! value has a place in one list: sharing costs nothing, nothing recurses, and memory grows with the file alone.
 
 mod machine;
-#[cfg(test)]
-mod tests;
 
 use machine::Machine;
 
@@ -85,3 +83,6 @@ impl Pickle {
             .filter_map(|&(key, value)| Some((self.text(key)?, value)))
     }
 }
+
+#[cfg(test)]
+mod tests;
