@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use spectralkd_models::Taps;
 
 /// Understand and distil Vision Transformers through their spectra.
 #[derive(Debug, Parser)]
@@ -21,6 +22,143 @@ pub struct Cli {
 pub enum Command {
     /// Run an experiment of the paper: train, compare, analyse, report. Run again, it goes on where it stopped.
     Reproduce(Reproduce),
+    /// List the models that can be named, with their sizes and costs; or show one in full.
+    Models(Models),
+    /// Write logits and feature maps of a model on images to a safetensors file.
+    Features(Features),
+    /// Measure the accuracy of a model on labelled images.
+    Evaluate(Evaluate),
+    /// Write a trained run as a folder that timm opens.
+    Export(Export),
+    /// Look at this machine: processor, memory, disk, the hub and its cache.
+    Doctor,
+}
+
+/// Which model, with which weights.
+#[derive(Debug, Args)]
+pub struct Model {
+    /// A model's name, as in cait_s24_224 or cait_s24_224.fb_dist_in1k; not needed where the weights lie in a folder
+    /// (or repository) with a config.json.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// A file (safetensors or .pth), a folder, or hf://owner/name[@revision][/file] [default: the model's repository
+    /// on the hub].
+    #[arg(long, value_name = "FILE|DIR|hf://…")]
+    pub weights: Option<String>,
+    /// Other images than the model's own: N or HEIGHTxWIDTH pixels.
+    #[arg(long, value_name = "N|HxW", value_parser = img_size)]
+    pub img_size: Option<ImgSize>,
+    /// Another number of classes: the weights' head is replaced by an untrained one.
+    #[arg(long, value_name = "N")]
+    pub num_classes: Option<usize>,
+    /// Another number of colour channels: the first weights are adapted.
+    #[arg(long, value_name = "N")]
+    pub in_chans: Option<usize>,
+    /// Worker threads [default: all cores].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Images at a time.
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = at_least_one)]
+    pub batch: usize,
+}
+
+/// Height and width, pixels.
+#[derive(Clone, Copy, Debug)]
+pub struct ImgSize(pub [usize; 2]);
+
+fn img_size(text: &str) -> Result<ImgSize, String> {
+    let side = |text: &str| {
+        let side = text.trim().parse::<usize>().ok().filter(|&side| side > 0);
+        side.ok_or_else(|| format!("`{text}` is no number of pixels; write 224 or 224x196"))
+    };
+    let (height, width) = text.split_once('x').unwrap_or((text, text));
+    Ok(ImgSize([side(height)?, side(width)?]))
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse::<usize>().ok().filter(|&n| n > 0);
+    number.ok_or_else(|| format!("`{text}` is no whole number of at least 1"))
+}
+
+/// Arguments of `models`.
+#[derive(Debug, Args)]
+pub struct Models {
+    /// Show this model alone, with all its taps.
+    pub name: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `features`.
+#[derive(Debug, Args)]
+pub struct Features {
+    #[command(flatten)]
+    pub model: Model,
+    #[command(flatten)]
+    pub images: Images,
+    /// The file to write: `logits` [B, K] and `features.<i>` [B, C, H, W].
+    #[arg(long, value_name = "Y.safetensors")]
+    pub output: PathBuf,
+    /// Which taps: all, none, indices as in 0,3,-1 (counted from the end below 0), or last:N.
+    #[arg(long, default_value = "all", value_name = "TAPS", value_parser = taps, allow_hyphen_values = true)]
+    pub taps: Taps,
+}
+
+/// Where images come from.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Images {
+    /// A safetensors file with `images`, f32 [B, C, H, W], already normalised.
+    #[arg(long, value_name = "X.safetensors")]
+    pub input: Option<PathBuf>,
+    /// A folder of pictures, which go through the model's own preprocessing.
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
+}
+
+fn taps(text: &str) -> Result<Taps, String> {
+    let text = text.trim();
+    match (text, text.strip_prefix("last:")) {
+        ("all", _) => Ok(Taps::All),
+        ("none", _) => Ok(Taps::None),
+        (_, Some(count)) => count
+            .parse()
+            .map(Taps::Last)
+            .map_err(|_| format!("`{count}` is no number of taps")),
+        _ => text
+            .split(',')
+            .map(|index| index.trim().parse::<isize>())
+            .collect::<Result<_, _>>()
+            .map(Taps::List)
+            .map_err(|_| format!("`{text}` is none of all, none, last:N and a list as 0,3,-1")),
+    }
+}
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    #[command(flatten)]
+    pub model: Model,
+    /// A folder with a folder of pictures for each class, or with IDX files.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Which pair of IDX files, by the beginning of their names [default: t10k].
+    #[arg(long, value_name = "NAME")]
+    pub split: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The folder of one run, as in runs/headline/quick/spectral/seed-0.
+    pub run: PathBuf,
+    /// The folder to write.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
 }
 
 /// Arguments of `reproduce`.

@@ -4,8 +4,14 @@
 //! the only place that prints, and the only one (with the benches) that chooses an allocator.
 
 mod cli;
+mod doctor;
+mod evaluate;
+mod export;
 mod failure;
+mod features;
 mod listing;
+mod model;
+mod models;
 mod provenance;
 mod reproduce;
 mod terminal;
@@ -14,13 +20,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use cli::{Cli, Command};
+
 // Freed tensors go back to the next tensor instead of to the system, which would have to
 // clear their pages again: about a third of a training step with glibc's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = Cli::parse();
     failure::install();
     let filter = if cli.verbose {
         tracing::Level::INFO
@@ -34,7 +42,12 @@ fn main() -> ExitCode {
         .without_time()
         .init();
     let result = match cli.command {
-        cli::Command::Reproduce(arguments) => reproduce::reproduce(&arguments),
+        Command::Reproduce(arguments) => reproduce::reproduce(&arguments),
+        Command::Models(arguments) => models::models(&arguments),
+        Command::Features(arguments) => features::features(&arguments),
+        Command::Evaluate(arguments) => evaluate::evaluate(&arguments),
+        Command::Export(arguments) => export::export(&arguments),
+        Command::Doctor => doctor::doctor(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,13 +1,13 @@
 //! `reproduce`: read the experiment, show the plan, run it, show the table.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::available_parallelism;
 
 use spectralkd_experiment::config::{self, Experiment, Source};
 use spectralkd_experiment::error::{Error, Result};
 use spectralkd_experiment::reproduce::{Options, Status, Summary, plan, reproduce as run};
 
 use crate::cli::Reproduce;
+use crate::model::workers;
 use crate::terminal::Terminal;
 use crate::{listing, provenance};
 
@@ -32,7 +32,10 @@ pub fn reproduce(arguments: &Reproduce) -> Result<()> {
     }
     let experiment = config::resolve(&source, arguments.profile.as_deref(), &sets)?;
 
-    let threads = threads(arguments)?;
+    if arguments.jobs == Some(0) {
+        return Err(Error::Missing("--jobs must be at least 1".into()));
+    }
+    let threads = workers(arguments.threads)?;
     let runs = root.join("runs");
     let options = Options {
         out: arguments
@@ -62,23 +65,6 @@ pub fn reproduce(arguments: &Reproduce) -> Result<()> {
     let summary = run(&experiment, &options, &Terminal::new(), &INTERRUPT)?;
     show_summary(&summary);
     Ok(())
-}
-
-/// The number of worker threads, made the default of the whole process.
-fn threads(arguments: &Reproduce) -> Result<usize> {
-    let threads = arguments
-        .threads
-        .unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
-    if threads == 0 || arguments.jobs == Some(0) {
-        return Err(Error::Missing(
-            "--threads and --jobs must be at least 1".into(),
-        ));
-    }
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global()
-        .map_err(|e| Error::Missing(format!("cannot start {threads} worker threads: {e}")))?;
-    Ok(threads)
 }
 
 fn show_plan(experiment: &Experiment, options: &Options, dry_run: bool) -> Result<()> {

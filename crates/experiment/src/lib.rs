@@ -7,7 +7,8 @@
 //! - [`task`]: one classifier in training, as the trainer sees it; [`floor`]: the linear one;
 //! - [`students`]: all runs, side by side; [`scoring`]: accuracy;
 //! - [`results`]: the table and its verdicts; [`report`]: figures and the page;
-//! - [`folder`], [`manifest`], [`export`]: what stays on the disk;
+//! - [`folder`], [`manifest`], [`export`]: what stays on the disk; [`machine`]: where it came about;
+//! - [`inference`]: any model by its name, on pictures and tensors; [`doctor`]: what this machine offers;
 //! - [`reproduce`](mod@reproduce): all of the above in order.
 //!
 //! ```no_run
@@ -38,10 +39,13 @@ pub mod analysis;
 pub mod cache;
 pub mod config;
 pub mod data;
+pub mod doctor;
 pub mod error;
 pub mod export;
 pub mod floor;
 pub mod folder;
+pub mod inference;
+pub mod machine;
 pub mod manifest;
 pub mod plan;
 pub mod report;

@@ -173,39 +173,6 @@ pub fn file_sha256(path: &Path) -> Result<String> {
         .collect())
 }
 
-/// The processor's name, its cores and the widest vector extension that our kernels use.
-pub fn machine() -> String {
-    let name = std::fs::read_to_string("/proc/cpuinfo")
-        .ok()
-        .and_then(|text| {
-            let line = text.lines().find(|l| l.starts_with("model name"))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        })
-        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!(
-        "{name}, {cores} cores, {}, {}",
-        vectors(),
-        std::env::consts::OS
-    )
-}
-
-#[cfg(target_arch = "x86_64")]
-fn vectors() -> &'static str {
-    if std::is_x86_feature_detected!("avx512f") {
-        "AVX-512"
-    } else if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-        "AVX2"
-    } else {
-        "SSE2"
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn vectors() -> &'static str {
-    std::env::consts::ARCH
-}
-
 /// The time now, UTC, to the second.
 pub fn now() -> String {
     let seconds = SystemTime::now()

@@ -13,7 +13,8 @@ use crate::data::{self, Images};
 use crate::error::{Error, Result};
 use crate::export;
 use crate::folder::RunFolder;
-use crate::manifest::{Invocation, Manifest, Provenance, TeacherRecord, machine, now};
+use crate::machine::machine;
+use crate::manifest::{Invocation, Manifest, Provenance, TeacherRecord, now};
 use crate::plan::{Plan, cache_plan};
 use crate::report;
 use crate::results::{RunResult, Table};
@@ -144,7 +145,7 @@ pub fn reproduce(
         _ => Status::Done,
     };
     let exported = match (&experiment.export, unfinished) {
-        (Some(export), 0) => export::weights(experiment, export, &folder, &results)?,
+        (Some(export), 0) => export::recipe(experiment, export, &folder, &results)?,
         _ => None,
     };
     let table = Table::new(experiment, &results)?;

@@ -1,4 +1,4 @@
-//! Trained weights leave the run folder, with a manifest that says how they came about.
+//! The weights of a recipe: beside the experiments that use them, with a manifest that says how they came about.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::teacher::manifest_path;
 ///
 /// # Errors
 /// The weights are less accurate than asked for, or a file cannot be read or written.
-pub fn weights(
+pub fn recipe(
     experiment: &Experiment,
     export: &Export,
     folder: &RunFolder,

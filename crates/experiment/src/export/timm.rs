@@ -1,0 +1,208 @@
+//! A finished run as a folder that timm opens and the hub takes.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use serde::Deserialize;
+use spectralkd_datasets::fashion_mnist;
+use spectralkd_models::export::{self, Card, Exported, Preprocessing};
+use spectralkd_models::{ModelConfig, weights};
+
+use crate::error::{Error, Result};
+use crate::manifest::{Manifest, file_sha256, read_json};
+use crate::results::RunResult;
+
+/// The part of the resized picture that is kept: all, as in training.
+const CROP_PCT: f64 = 1.0;
+
+/// What was exported.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// The model card's title.
+    pub title: String,
+    /// timm's entrypoint, whose sizes the folder's `config.json` overrides.
+    pub architecture: String,
+    /// The folder with absolute path.
+    pub folder: PathBuf,
+}
+
+/// The parts of a run folder's `config.toml` that describe its students.
+#[derive(Deserialize)]
+struct Described {
+    name: String,
+    profile: String,
+    title: String,
+    data: Data,
+    model: ModelConfig,
+    variants: Vec<Variant>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    dataset: String,
+    mean: Vec<f64>,
+    std: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Variant {
+    name: String,
+    label: String,
+}
+
+/// Exports the run in `run`, a folder `<variant>/seed-<n>` of a run folder, to the folder `to`: weights under
+/// timm's names, `config.json`, and a model card with the run's results from its manifest.
+///
+/// # Errors
+/// `run` is no folder of a finished student (the error lists those nearby), a file of it is damaged, or `to` cannot
+/// be written or holds something else.
+pub fn export(run: &Path, to: &Path) -> Result<Summary> {
+    let (root, trained) = locate(run)?;
+    let described = describe(&root)?;
+    let result: RunResult = read_json(&run.join("result.json"))?;
+    let label = (described.variants.iter())
+        .find(|variant| variant.name == result.variant)
+        .map(|variant| variant.label.clone())
+        .ok_or_else(|| {
+            Error::Missing(format!(
+                "`{}` is no student of {}: only students are models of timm's",
+                result.variant,
+                root.display()
+            ))
+        })?;
+    let manifest = Manifest::read(&root.join("manifest.json"))?
+        .ok_or_else(|| Error::Missing(format!("{} has no manifest.json", root.display())))?;
+    let tensors = weights::load(&trained, &described.model, &Device::Cpu)?;
+
+    let title = format!(
+        "{} ({}): {label}, seed {}",
+        described.name, described.profile, result.seed
+    );
+    let labels: Vec<String> = match described.data.dataset.as_str() {
+        "fashion-mnist" => fashion_mnist::CLASSES.map(str::to_owned).to_vec(),
+        _ => Vec::new(),
+    };
+    let preprocessing = Preprocessing {
+        interpolation: "bicubic".into(),
+        crop_pct: CROP_PCT,
+        mean: described.data.mean.clone(),
+        std: described.data.std.clone(),
+    };
+    export::folder(
+        to,
+        &Exported {
+            config: &described.model,
+            weights: &tensors,
+            preprocessing: &preprocessing,
+            tag: Some(&format!("{}_seed{}", result.variant, result.seed)),
+            label_names: (labels.len() == described.model.num_classes()).then_some(&labels),
+            card: Card {
+                title: &title,
+                summary: &described.title,
+                training: &training(&manifest, &result, &trained)?,
+                results: &results(&manifest, &result),
+                license: None,
+            },
+        },
+    )?;
+    let folder = std::path::absolute(to).unwrap_or_else(|_| to.to_owned());
+    Ok(Summary {
+        title,
+        architecture: export::read_config(to)?.architecture,
+        folder,
+    })
+}
+
+/// The run folder, and the weights' file.
+fn locate(run: &Path) -> Result<(PathBuf, PathBuf)> {
+    let trained = run.join("weights.safetensors");
+    let absolute = std::path::absolute(run).unwrap_or_else(|_| run.to_owned());
+    let root = absolute.ancestors().nth(2).unwrap_or(&absolute);
+    if trained.is_file() && run.join("result.json").is_file() && root.join("config.toml").is_file()
+    {
+        return Ok((root.to_owned(), trained));
+    }
+    let mut runs = Vec::new();
+    for depth in ["", "*/"] {
+        finished(run, depth.len(), &mut runs);
+    }
+    runs.sort();
+    runs.dedup();
+    let hint = match runs.as_slice() {
+        [] => "give a folder such as runs/headline/quick/spectral/seed-0 whose training has ended"
+            .to_owned(),
+        runs => {
+            let runs: Vec<String> = runs.iter().map(|run| run.display().to_string()).collect();
+            format!("there are {}", runs.join(", "))
+        }
+    };
+    Err(Error::Missing(format!(
+        "{} is no finished run: {hint}",
+        run.display()
+    )))
+}
+
+/// Finished runs one or two folders below `folder`.
+fn finished(folder: &Path, deeper: usize, runs: &mut Vec<PathBuf>) {
+    // A hint for an error that is on its way: what cannot be listed is left out.
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.join("result.json").is_file() && path.join("weights.safetensors").is_file() {
+            runs.push(path);
+        } else if deeper > 0 && path.is_dir() {
+            finished(&path, 0, runs);
+        }
+    }
+}
+
+fn describe(root: &Path) -> Result<Described> {
+    let path = root.join("config.toml");
+    let text = std::fs::read_to_string(&path).map_err(|source| Error::Read {
+        path: path.clone(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|e| Error::RunFolder {
+        path,
+        message: e.message().to_owned(),
+    })
+}
+
+/// How the weights came about, as Markdown.
+fn training(manifest: &Manifest, result: &RunResult, trained: &Path) -> Result<String> {
+    let mut text = format!(
+        "{} epochs on {} images ({}), seed {}, {:.1} minutes.\n",
+        result.epochs,
+        manifest.data.train_images,
+        manifest.data.origin,
+        result.seed,
+        result.seconds / 60.0
+    );
+    if let Some(teacher) = &manifest.teacher {
+        text += &format!(
+            "\nTeacher: `{}` (sha256 `{}`), {:.2} % top-1 on the same test images.\n",
+            teacher.weights, teacher.sha256, teacher.top1
+        );
+    }
+    if let Some(call) = manifest.invocations.last() {
+        let source = &call.provenance;
+        text += &format!(
+            "\n- command: `{}`\n- SpectralKD {}, git revision `{}`\n- machine: {}\n- started: {}\n",
+            source.command, source.version, source.revision, call.machine, call.started
+        );
+    }
+    text += &format!(
+        "- training images' sha256: `{}`\n- weights in the run folder, sha256: `{}`\n",
+        manifest.data.train_sha256,
+        file_sha256(trained)?
+    );
+    Ok(text)
+}
+
+/// What the weights reach, as Markdown.
+fn results(manifest: &Manifest, result: &RunResult) -> String {
+    format!(
+        "| images | top-1 % | top-5 % | loss (nats) |\n|---|---|---|---|\n| {} test images | {:.2} | {:.2} | {:.4} |\n\n\
+         One seed: differences between variants need several, see the run's report.\n",
+        manifest.data.test_images, result.top1, result.top5, result.loss
+    )
+}

@@ -1,0 +1,28 @@
+//! `doctor`: what this machine offers, and what stands in the way.
+
+use spectralkd_experiment::doctor::{State, examine};
+use spectralkd_experiment::error::{Error, Result};
+
+use crate::provenance::workspace;
+
+/// Prints every finding.
+///
+/// # Errors
+/// Something was found that has to be mended first.
+pub fn doctor() -> Result<()> {
+    let findings = examine(&workspace().join("runs"));
+    for finding in &findings {
+        let mark = match finding.state {
+            State::Good => "ok  ",
+            State::Warning => "note",
+            State::Bad => "BAD ",
+        };
+        println!("{mark}  {:<11} {}", finding.topic, finding.text);
+    }
+    match findings.iter().filter(|f| f.state == State::Bad).count() {
+        0 => Ok(()),
+        bad => Err(Error::Missing(format!(
+            "{bad} things must be mended first, see above"
+        ))),
+    }
+}

@@ -1,0 +1,21 @@
+//! `export`: a finished run as a folder that timm opens.
+
+use spectralkd_experiment::error::Result;
+use spectralkd_experiment::export::timm;
+
+use crate::cli::Export;
+
+/// Does what the arguments ask for.
+///
+/// # Errors
+/// The folder holds no finished run, or the export cannot be written.
+pub fn export(arguments: &Export) -> Result<()> {
+    let exported = timm::export(&arguments.run, &arguments.to)?;
+    println!("{} ({})", exported.title, exported.architecture);
+    println!("  {}", arguments.to.display());
+    println!(
+        "  timm.create_model(\"local-dir:{}\", pretrained=True)",
+        arguments.to.display()
+    );
+    Ok(())
+}

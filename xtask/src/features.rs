@@ -1,0 +1,38 @@
+//! `features`: a model on images, into a file.
+
+use std::time::Instant;
+
+use spectralkd_experiment::error::Result;
+use spectralkd_experiment::inference::{Images, features};
+
+use crate::cli::Features;
+use crate::terminal::Terminal;
+
+/// Does what the arguments ask for.
+///
+/// # Errors
+/// The model or the images cannot be loaded, or the file cannot be written.
+pub fn features(arguments: &Features) -> Result<()> {
+    let terminal = Terminal::new();
+    let checkpoint = arguments.model.load(&terminal)?;
+    let mut images = Images::open(&arguments.images.source()?, &checkpoint)?;
+    let start = Instant::now();
+    let batch = arguments.model.batch;
+    let (taps, output) = (&arguments.taps, &arguments.output);
+    // The loop runs on a worker: a caller from outside would wake one for every layer.
+    let written = rayon::scope(|_| {
+        features::write(&checkpoint, &mut images, taps, batch, output, &terminal)
+    })?;
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "{} on {} images in {seconds:.2} s ({:.1} images/s)",
+        checkpoint.name,
+        images.len(),
+        images.len() as f64 / seconds
+    );
+    for (name, shape) in &written.tensors {
+        println!("  {name:<12} {shape:?}");
+    }
+    println!("{}", output.display());
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! What the commands on one model have in common.
+
+use spectralkd_experiment::error::{Error, Result};
+use spectralkd_experiment::inference::{Checkpoint, ImagesFrom, Request, Sizes};
+
+use crate::cli::{Images, Model};
+use crate::terminal::Terminal;
+
+impl Model {
+    /// Starts the worker threads, loads the model, and says aloud how its weights were adapted.
+    pub fn load(&self, terminal: &Terminal) -> Result<Checkpoint> {
+        workers(self.threads)?;
+        let request = Request {
+            model: self.model.clone(),
+            weights: self.weights.clone(),
+            sizes: Sizes {
+                img_size: self.img_size.map(|size| size.0),
+                num_classes: self.num_classes,
+                in_chans: self.in_chans,
+            },
+        };
+        let checkpoint = Checkpoint::load(&request, terminal)?;
+        for note in &checkpoint.notes {
+            eprintln!("note: {note}");
+        }
+        Ok(checkpoint)
+    }
+}
+
+impl Images {
+    /// The one that was given.
+    pub fn source(&self) -> Result<ImagesFrom> {
+        match (&self.input, &self.images) {
+            (Some(file), _) => Ok(ImagesFrom::Tensor(file.clone())),
+            (None, Some(folder)) => Ok(ImagesFrom::Folder(folder.clone())),
+            (None, None) => Err(Error::Missing(
+                "name images with --input or --images".into(),
+            )),
+        }
+    }
+}
+
+/// Makes `threads` workers (by default one per core) the default of the whole process, and says
+/// how many.
+///
+/// # Errors
+/// None at all were asked for, or the system gives none.
+pub fn workers(threads: Option<usize>) -> Result<usize> {
+    let threads =
+        threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    if threads == 0 {
+        return Err(Error::Missing("--threads must be at least 1".into()));
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|e| Error::Missing(format!("cannot start {threads} worker threads: {e}")))?;
+    Ok(threads)
+}
