@@ -1,6 +1,6 @@
 """Any model of the registry at full size, ours against timm, on weights and images that no file of the repository holds.
 
-    python crates/models/tests/parity.py [--seed 0] [--batch 2] [--folder /tmp/parity] [NAME ...]
+    python crates/models/tests/parity.py [--seed 0] [--batch 2] [--folder /tmp/parity] [--xtask BINARY] [NAME ...]
 
 Needs Python with torch and timm (made with torch 2.15.0, timm 1.0.31), and `cargo`. For every NAME (default: the whole
 registry) it draws weights of which every tensor matters, runs timm in float32 and float64, runs `cargo xtask features` on
@@ -64,9 +64,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("/tmp/parity"))
+    parser.add_argument("--xtask", help="a built xtask instead of `cargo run`")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    xtask = ["cargo", "run", "--quiet", "--package", "xtask", "--"]
+    xtask = [arguments.xtask] if arguments.xtask else ["cargo", "run", "--quiet", "--package", "xtask", "--"]
     registry = json.loads(subprocess.run([*xtask, "models", "--json"], check=True, capture_output=True).stdout)
     names = arguments.names or [entry["name"] for entry in registry]
     failed = False
@@ -84,7 +85,7 @@ def main():
         single = outputs(model, batch)
         expected = outputs(model.double(), batch.double())
         command = ["features", "--model", name, "--weights", weights, "--input", images, "--output", features]
-        subprocess.run([*xtask, *command], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*xtask, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         ours, theirs = worst(load_file(features), expected), worst(single, expected)
         failed |= not max(ours) < LIMIT
         print(f"{name:<35} {ours[0]:>9.1e} {ours[1]:>9.1e}   {'':<16} {theirs[0]:>9.1e} {theirs[1]:>9.1e}", flush=True)

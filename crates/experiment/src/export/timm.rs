@@ -98,7 +98,10 @@ pub fn export(run: &Path, to: &Path) -> Result<Summary> {
             label_names: (labels.len() == described.model.num_classes()).then_some(&labels),
             card: Card {
                 title: &title,
-                summary: &described.title,
+                summary: &format!(
+                    "A student of the experiment `{}` of SpectralKD, which asks: {} This one was trained with {label}.",
+                    described.name, described.title
+                ),
                 training: &training(&manifest, &result, &trained)?,
                 results: &results(&manifest, &result),
                 license: None,
