@@ -87,11 +87,7 @@ fn var(name: &str, shape: &[usize]) -> Var {
 }
 
 fn windows(side: usize, shift: usize) -> Windows {
-    Windows {
-        map: [side; 2],
-        size: [7; 2],
-        shift: [shift; 2],
-    }
+    Windows::new([side; 2], [7; 2], [shift; 2]).expect("windows that can be made")
 }
 
 impl Case {
@@ -120,19 +116,16 @@ impl Case {
     /// The fused operation.
     fn fused(&self) -> impl Fn(&[Tensor]) -> Result<Tensor> {
         let (kind, heads) = (self.kind, self.heads);
-        let partition = match kind {
-            Kind::Windows(side, shift) => windows(side, shift).partition().ok(),
-            _ => None,
+        let (side, shift) = match kind {
+            Kind::Windows(side, shift) => (side, shift),
+            _ => (7, 0), // not used
         };
-        let partition = partition.map(Arc::new);
-        move |x| match (kind, &partition) {
-            (Kind::Softmax, _) => softmax_attention(&x[0], heads),
-            (Kind::Talking, _) => talking_attention(&x[0], &x[1], heads),
-            (Kind::Class, _) => class_attention(&x[0], &x[1], &x[2], heads),
-            (Kind::Windows(..), Some(partition)) => {
-                window_attention(&x[0], &x[1], partition, heads)
-            }
-            (Kind::Windows(..), None) => unreachable!("these windows can be made"),
+        let partition = Arc::new(windows(side, shift).partition().expect("checked windows"));
+        move |x| match kind {
+            Kind::Softmax => softmax_attention(&x[0], heads),
+            Kind::Talking => talking_attention(&x[0], &x[1], heads),
+            Kind::Class => class_attention(&x[0], &x[1], &x[2], heads),
+            Kind::Windows(..) => window_attention(&x[0], &x[1], &partition, heads),
         }
     }
 

@@ -237,11 +237,8 @@ fn errors_say_what_would_do() {
     assert!(text(Windows::new([1 << 20, 1 << 20], [7, 7], [0, 0])).contains("more than"));
     assert!(Windows::new([1, 1], [usize::MAX, 7], [0, 0]).is_err());
     // Fields can be set by hand: the layer checks them again.
-    let unchecked = Windows {
-        map: [4, 4],
-        size: [0, 2],
-        shift: [0, 0],
-    };
+    let mut unchecked = windows([4, 4], [2, 2], [0, 0]);
+    unchecked.size = [0, 2];
     let error = WindowAttention::new(4, 2, unchecked, true, vb()).unwrap_err();
     assert!(matches!(error, Error::Config { .. }));
     assert!(unchecked.partition().is_err());

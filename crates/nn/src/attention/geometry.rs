@@ -9,7 +9,11 @@ use crate::kernels::attention::Partition;
 ///
 /// Choosing them is the model's work (timm's `_calc_window_shift`: no window is larger than
 /// the map, and there is no shift along a side that fits in one window).
+///
+/// [`Windows::new`] checks the sizes. Whoever changes one afterwards calls
+/// [`Windows::check`]: the other methods may panic on windows that it refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Windows {
     /// Tokens of the map, H and W.
     pub map: [usize; 2],
@@ -27,9 +31,7 @@ impl Windows {
     /// # Errors
     /// As [`Windows::check`].
     pub fn new(map: [usize; 2], size: [usize; 2], shift: [usize; 2]) -> Result<Self> {
-        let windows = Self { map, size, shift };
-        windows.check()?;
-        Ok(windows)
+        Self { map, size, shift }.check()
     }
 
     /// The windows themselves, if they can be made.

@@ -1,9 +1,10 @@
 //! Attention layers and the operations under them.
 //!
 //! The layers carry timm's names and layouts. The operations take the results of the
-//! linear layers: packed rows [q | k | v] of [B, N, 3C] for self-attention, separate q, k
-//! and v for class attention. On a CPU they are fused ([`crate::kernels::attention`], or
-//! for F64 the twin [`crate::scalar::attention`]), elsewhere [`composed`].
+//! linear layers: packed rows [q | k | v] of [B, N, 3C] for self-attention, also that
+//! within [`Windows`], separate q, k and v for class attention. On a CPU they are fused
+//! ([`crate::kernels::attention`], or for F64 the twins [`crate::scalar::attention`] and
+//! [`crate::scalar::windows`]), elsewhere [`composed`].
 
 pub mod composed;
 mod geometry;

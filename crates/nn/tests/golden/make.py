@@ -45,8 +45,9 @@ CASES = [
 def layer_and_function(case):
     """timm's module, and the function of [B, H, W, C] that it stands for."""
     if case["layer"] == "merging":
-        layer = PatchMerging(case["dim"], case["outputs"], norm_layer=lambda n, **k: torch.nn.LayerNorm(n, eps=1e-5, **k))
-        return layer.double(), layer
+        # Its norm's eps is 1e-5, PyTorch's.
+        layer = PatchMerging(case["dim"], case["outputs"]).double()
+        return layer, layer
     block = SwinTransformerBlock(
         case["dim"], case["map"], num_heads=case["heads"], window_size=case["size"], shift_size=case["shift"],
         always_partition=True, qkv_bias=case["qkv_bias"],

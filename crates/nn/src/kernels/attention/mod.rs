@@ -39,6 +39,7 @@
 //! al. 2020, in the order of timm's `TalkingHeadAttn`. For windows: Liu et al. 2021, Swin
 //! Transformer, and timm's `WindowAttention`.
 
+mod biased;
 mod blocks;
 mod dots;
 mod partition;
@@ -48,13 +49,15 @@ mod rows;
 mod scratch;
 mod single;
 mod softmax;
+mod target;
 #[cfg(test)]
 mod tests;
 pub mod windows;
 
 pub use partition::Partition;
 pub use passes::{backward, forward};
-pub use rows::{Operand, Target};
+pub use rows::Operand;
+pub use target::Target;
 
 /// The sizes of one attention. Channels are heads x head_dim, a head's lie together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use std::mem::MaybeUninit;
 use pulp::Arch;
 
 use super::blocks::Blocks;
-use super::rows::{Operand, Target};
+use super::rows::Operand;
 use super::single::Single;
+use super::target::Target;
 use super::{Mixing, Shape, scratch};
 use crate::kernels::parallel;
 

@@ -6,9 +6,10 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::Shape;
-use super::rows::{HeadRows, HeadRowsMut, Operand};
+use super::rows::{HeadRows, Operand};
 use super::scratch::{self, stride};
 use super::softmax::{Softmax, SoftmaxBackward};
+use super::target::HeadRowsMut;
 use crate::kernels::simd;
 
 /// One head: its query [d], its keys and values [N, d], and 1 / sqrt(d).

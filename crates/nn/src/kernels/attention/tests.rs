@@ -57,7 +57,9 @@ impl WithSimd for OneProduct {
         } else {
             Left::strided(&a, k)
         };
-        let start = [Start::Zero, Start::Add, Start::Rows(&rows)][self.start];
+        let matrix = normal("matrix", m * stride);
+        let matrix = Start::Matrix(Rows(&matrix, stride));
+        let start = [Start::Zero, Start::Add, Start::Rows(&rows), matrix][self.start];
         let (b, target) = (Rows(&b, stride), RowsMut(&mut out, stride));
         Product {
             m,
@@ -77,7 +79,7 @@ impl WithSimd for OneProduct {
 fn products_of_every_size_and_start() {
     for m in [1, 2, 3, 4, 5, 6, 7, 11, 13, 50] {
         for (n, k) in [(1, 1), (8, 3), (16, 16), (24, 5), (33, 1), (50, 13), (5, 0)] {
-            for (transposed, start) in [(false, 0), (true, 1), (false, 2), (true, 0)] {
+            for (transposed, start) in [(false, 0), (true, 1), (false, 2), (true, 0), (false, 3)] {
                 let case = OneProduct {
                     dims: [m, n, k],
                     transposed,
@@ -86,12 +88,14 @@ fn products_of_every_size_and_start() {
                 let stride = n.next_multiple_of(LANES);
                 let (a, b) = (normal("a", m * k), normal("b", k * stride));
                 let (before, rows) = (normal("out", m * stride), normal("rows", m));
+                let matrix = normal("matrix", m * stride);
                 on_all(
                     || case,
                     |out, set| {
                         for i in 0..m {
                             for j in 0..n {
-                                let first = [0.0, before[i * stride + j], rows[i]][start];
+                                let at = i * stride + j;
+                                let first = [0.0, before[at], rows[i], matrix[at]][start];
                                 let product = |t: usize| {
                                     let a = if transposed {
                                         a[t * m + i]
@@ -118,6 +122,15 @@ fn products_check_their_slices() {
     let (a, b, mut out) = ([0.0; 4], [0.0; 47], [0.0; 32]);
     let (a, b, out) = (Left::strided(&a, 2), Rows(&b, 32), RowsMut(&mut out, 16));
     super::product::product(Arch::Scalar, [2, 16, 2], Start::Zero, a, b, out);
+}
+
+#[test]
+#[should_panic(expected = "the start is too short")]
+fn products_check_their_start() {
+    let (a, b, mut out) = ([0.0; 4], [0.0; 48], [0.0; 32]);
+    let (a, b, out) = (Left::strided(&a, 2), Rows(&b, 32), RowsMut(&mut out, 16));
+    let start = Start::Matrix(Rows(&[0.0; 31], 16));
+    super::product::product(Arch::Scalar, [2, 16, 2], start, a, b, out);
 }
 
 #[derive(Clone, Copy)]
