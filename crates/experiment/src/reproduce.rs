@@ -189,7 +189,6 @@ fn guidance(
         images,
         experiment.spectra.per_class,
         &distillation.pairs,
-        plan.channels,
     )?;
     analysis.write_spectra(teacher.model.as_ref(), &folder.sub("teacher")?)?;
     let cache = TeacherCache::build(
@@ -198,7 +197,7 @@ fn guidance(
         &plan,
         progress,
     )?;
-    let spectral_to_mse = cache.spectral_to_mse(&plan.blocks)?;
+    let spectral_to_mse = cache.spectral_to_mse(&plan.targets)?;
     let accuracy = score(
         teacher.model.as_ref(),
         &images.plain(&images.test)?,
