@@ -41,9 +41,13 @@ pub struct Model {
     /// (or repository) with a config.json.
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// A file (safetensors or .pth), a folder, or hf://owner/name[@revision][/file] [default: the model's repository
-    /// on the hub].
-    #[arg(long, value_name = "FILE|DIR|hf://…")]
+    // Not a comment for rustdoc, which would read the brackets as links.
+    #[arg(
+        long,
+        value_name = "FILE|DIR|hf://…",
+        help = "A file (safetensors or .pth), a folder, or hf://owner/name[@revision][/file] [default: the model's \
+                repository on the hub]"
+    )]
     pub weights: Option<String>,
     /// Other images than the model's own: N or HEIGHTxWIDTH pixels.
     #[arg(long, value_name = "N|HxW", value_parser = img_size)]
