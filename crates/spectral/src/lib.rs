@@ -39,22 +39,34 @@
 //! ```
 #![deny(missing_docs)]
 
+mod arithmetic;
+mod banded;
 mod channel_spectrum;
 mod error;
-mod fft2;
+mod grid;
+mod kernels;
 mod matrices;
 mod norm;
 pub mod oracle;
 pub mod planes;
+mod polar;
 mod pool;
 mod real;
-mod rfft2;
+mod resize;
+mod shift;
 mod spectrum;
+mod transforms;
 
 pub use channel_spectrum::{ChannelSpectrum, WHITE_NOISE_LEVEL};
 pub use error::{Error, Result};
+pub use grid::{FrequencyGrid, band_average, radial_average};
 pub use matrices::rfft2_by_matrices;
 pub use norm::Norm;
-pub use pool::{adaptive_avg_pool_channels, adaptive_bin};
-pub use rfft2::rfft2;
-pub use spectrum::Spectrum;
+pub use pool::{adaptive_avg_pool_channels, adaptive_avg_pool2d, adaptive_bin};
+pub use resize::{resize, resize_axis};
+pub use shift::{fftshift, ifftshift};
+pub use spectrum::{Signal, Spectrum};
+pub use transforms::{
+    fft, fft2, fft2_over, ifft, ifft2, ifft2_over, irfft, irfft2, irfft2_over, rfft, rfft2,
+    rfft2_over,
+};

@@ -26,4 +26,14 @@ impl Norm {
             Norm::Forward => 1.0 / points as f64,
         }
     }
+
+    /// The factor on the plain sum of an inverse transform over `points` points, so that forward and
+    /// inverse undo each other.
+    pub fn inverse_scale(self, points: usize) -> f64 {
+        match self {
+            Norm::Backward => 1.0 / points as f64,
+            Norm::Ortho => 1.0 / (points as f64).sqrt(),
+            Norm::Forward => 1.0,
+        }
+    }
 }

@@ -101,9 +101,9 @@ pub(crate) fn check_axes(
     }
     let sizes = &dims[dims.len() - axes.len()..];
     match axes.iter().zip(sizes).find(|(_, size)| **size == 0) {
-        Some((&axis, _)) => Err(Error::EmptyAxis {
+        Some((axis, _)) => Err(Error::EmptyAxis {
             op,
-            axis,
+            axis: axis.to_string(),
             shape: dims.to_vec(),
         }),
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! The CPU kernels of the 2-D real transform: planes in parallel, each by itself.
+//! The CPU kernels between real planes and their half spectra: planes in parallel, each by itself.
 //!
 //! A plane is transformed row by row (real to complex), kept transposed so that its columns lie
 //! contiguous, then column by column. No sum crosses planes, so the number of threads cannot change
@@ -12,16 +12,27 @@ use realfft::{ComplexToReal, RealToComplex};
 use rustfft::Fft;
 use rustfft::num_complex::Complex;
 
-use crate::Norm;
 use crate::planes::Planes;
 use crate::real::Real;
 
-/// The transform of `[H, W]` planes for one size and normalisation.
-pub(crate) struct Fft2<T: Real> {
+/// How often a column between the zero and the Nyquist frequency counts. A half spectrum keeps one
+/// of two such columns, so this is what tells a transform from the transpose of its inverse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inner {
+    /// Once: the forward transform, and its transpose.
+    Once,
+    /// Twice, for the mirrored column too: the inverse transform, and its transpose.
+    Twice,
+}
+
+/// Both directions between `[H, W]` planes and their half spectra `[H, W/2 + 1]`, each the
+/// transpose of the other for the same `inner`.
+pub(crate) struct RealPlane<T: Real> {
     height: usize,
     width: usize,
     bins: usize,
     scale: T,
+    inner: Inner,
     rows: Arc<dyn RealToComplex<T>>,
     rows_back: Arc<dyn ComplexToReal<T>>,
     columns: Arc<dyn Fft<T>>,
@@ -37,14 +48,16 @@ struct Workspace<T> {
     scratch: Vec<Complex<T>>,
 }
 
-impl<T: Real> Fft2<T> {
-    /// Plans for planes of `height` x `width` samples, both at least 1.
-    pub(crate) fn new(height: usize, width: usize, norm: Norm) -> Self {
+impl<T: Real> RealPlane<T> {
+    /// Plans for planes of `height` x `width` samples, both at least 1; `scale` is the factor on the
+    /// plain sum.
+    pub(crate) fn new(height: usize, width: usize, scale: f64, inner: Inner) -> Self {
         Self {
             height,
             width,
             bins: width / 2 + 1,
-            scale: <T as candle_core::WithDType>::from_f64(norm.scale(height * width)),
+            scale: <T as candle_core::WithDType>::from_f64(scale),
+            inner,
             rows: T::plan_r2c(width),
             rows_back: T::plan_c2r(width),
             columns: T::plan_forward(height),
@@ -67,7 +80,7 @@ impl<T: Real> Fft2<T> {
     }
 
     /// `P` planes `[H, W]` to all real parts, then all imaginary parts: `[2, P, H, W/2 + 1]`.
-    pub(crate) fn forward(&self, signal: &Planes<T>) -> Result<Vec<T>> {
+    pub(crate) fn analyse(&self, signal: &Planes<T>) -> Result<Vec<T>> {
         let (planes, size) = (signal.count(), self.height * self.bins);
         let mut out = vec![T::zero(); 2 * planes * size];
         let (re, im) = out.split_at_mut(planes * size);
@@ -84,7 +97,7 @@ impl<T: Real> Fft2<T> {
                         signal.for_each(task * per_task + i, |h, w, value| {
                             buffer[h * self.width + w] = value;
                         });
-                        self.forward_plane(space, re, im)?;
+                        self.analyse_plane(space, re, im)?;
                     }
                     Ok::<(), Error>(())
                 },
@@ -92,7 +105,7 @@ impl<T: Real> Fft2<T> {
         Ok(out)
     }
 
-    fn forward_plane(&self, space: &mut Workspace<T>, re: &mut [T], im: &mut [T]) -> Result<()> {
+    fn analyse_plane(&self, space: &mut Workspace<T>, re: &mut [T], im: &mut [T]) -> Result<()> {
         for (h, row) in space.signal.chunks_exact_mut(self.width).enumerate() {
             self.rows
                 .process_with_scratch(row, &mut space.row, &mut space.scratch)
@@ -104,16 +117,20 @@ impl<T: Real> Fft2<T> {
         self.columns
             .process_with_scratch(&mut space.columns, &mut space.scratch);
         for (k, column) in space.columns.chunks_exact(self.height).enumerate() {
+            let scale = match self.inner {
+                Inner::Twice if !self.is_edge(k) => self.scale + self.scale,
+                _ => self.scale,
+            };
             for (h, value) in column.iter().enumerate() {
-                re[h * self.bins + k] = value.re * self.scale;
-                im[h * self.bins + k] = value.im * self.scale;
+                re[h * self.bins + k] = value.re * scale;
+                im[h * self.bins + k] = value.im * scale;
             }
         }
         Ok(())
     }
 
-    /// The adjoint: `2 P` planes `[H, W/2 + 1]`, all real parts first, to `P` planes `[H, W]`.
-    pub(crate) fn adjoint(&self, spectrum: &Planes<T>) -> Result<Vec<T>> {
+    /// `2 P` planes `[H, W/2 + 1]`, all real parts first, to `P` planes `[H, W]`.
+    pub(crate) fn synthesise(&self, spectrum: &Planes<T>) -> Result<Vec<T>> {
         let (planes, size) = (spectrum.count() / 2, self.height * self.width);
         let mut out = vec![T::zero(); planes * size];
         let per_task = spectrum.per_task();
@@ -129,7 +146,7 @@ impl<T: Real> Fft2<T> {
                         spectrum.for_each(planes + index, |h, k, value| {
                             columns[k * self.height + h].im = value;
                         });
-                        self.adjoint_plane(space, plane)?;
+                        self.synthesise_plane(space, plane)?;
                     }
                     Ok::<(), Error>(())
                 },
@@ -137,21 +154,24 @@ impl<T: Real> Fft2<T> {
         Ok(out)
     }
 
-    /// `x[h, w] = s * Re(sum over h', k of G[h', k] * exp(+2 pi i (h h' / H + w k / W)))` over the
-    /// kept columns alone. The complex-to-real transform adds the conjugate of every column between
-    /// the zero and the Nyquist frequency, which doubles their real part: those columns are halved
-    /// first.
-    fn adjoint_plane(&self, space: &mut Workspace<T>, out: &mut [T]) -> Result<()> {
-        let half = <T as candle_core::WithDType>::from_f64(0.5);
+    /// `x[h, w] = s * Re(sum over h', k of a[k] * G[h', k] * exp(+2 pi i (h h' / H + w k / W)))` over
+    /// the kept columns alone, `a[k]` being 1, or 2 for the inner columns that count twice. The
+    /// complex-to-real transform adds the conjugate of every inner column, which doubles their real
+    /// part: those that count once are halved first.
+    fn synthesise_plane(&self, space: &mut Workspace<T>, out: &mut [T]) -> Result<()> {
+        let inner = <T as candle_core::WithDType>::from_f64(match self.inner {
+            Inner::Once => 0.5,
+            Inner::Twice => 1.0,
+        });
         self.columns_back
             .process_with_scratch(&mut space.columns, &mut space.scratch);
         for (h, row) in out.chunks_exact_mut(self.width).enumerate() {
             for (k, value) in space.row.iter_mut().enumerate() {
                 let column = space.columns[k * self.height + h];
-                *value = if k == 0 || 2 * k == self.width {
+                *value = if self.is_edge(k) {
                     Complex::new(column.re, T::zero())
                 } else {
-                    Complex::new(column.re * half, column.im * half)
+                    Complex::new(column.re * inner, column.im * inner)
                 };
             }
             self.rows_back
@@ -162,5 +182,10 @@ impl<T: Real> Fft2<T> {
             }
         }
         Ok(())
+    }
+
+    /// The zero and the Nyquist frequency: columns without a mirror image.
+    fn is_edge(&self, k: usize) -> bool {
+        k == 0 || 2 * k == self.width
     }
 }
