@@ -65,9 +65,21 @@ fn band_words(models: &[&AnalysedModel]) -> String {
         return String::new();
     };
     format!(
-        " Bands: 5 % to 95 % over {count} random channel orders on the first {images} images; a line outside its \
-         band owes something to the order of the channels."
+        " Bands: 5 % to 95 % over {count} random channel orders, relative to the network's order on the same \
+         (the first {images}) images; a line outside its band owes something to the order of the channels."
     )
+}
+
+/// The band of random channel orders around a measure of the layer's intensity: the ratio to the
+/// network's own order is taken on the images that the orders were compared on.
+fn intensity_band(layer: &AnalysedLayer, value: f64) -> Option<(f64, f64)> {
+    let p = layer.permuted.as_ref()?;
+    let unit = if p.intensity > 0.0 {
+        value / p.intensity
+    } else {
+        0.0
+    };
+    Some((p.intensity_low * unit, p.intensity_high * unit))
 }
 
 /// Model-wise intensity over relative depth, one line per model (the paper's Figure 3): the plain
@@ -86,13 +98,7 @@ pub fn intensity_figure(models: &[&AnalysedModel]) -> Result<Figure> {
             band_words(models),
         ));
     for model in models {
-        let value = |l: &AnalysedLayer| {
-            let band = l
-                .permuted
-                .as_ref()
-                .map(|p| (p.intensity_low, p.intensity_high));
-            Some((0.0, l.intensity, band))
-        };
+        let value = |l: &AnalysedLayer| Some((0.0, l.intensity, intensity_band(l, l.intensity)));
         if let Some(series) = series(model, over_depth(model, value)) {
             chart = chart.series(series);
         }
@@ -108,7 +114,7 @@ pub fn intensity_figure(models: &[&AnalysedModel]) -> Result<Figure> {
 pub fn normalised_intensity_figure(models: &[&AnalysedModel]) -> Result<Figure> {
     let mut chart = LineChart::new("normalised-intensity", "Normalised intensity over depth")
         .x(depth_axis())
-        .y(Axis::new("normalised intensity").unit("white noise: 1").from_zero())
+        .y(Axis::new("normalised intensity").unit("white noise: 1"))
         .reference("white noise", 1.0)
         .caption(format!(
             "Intensity divided by that of white noise of the same width and RMS, 0.886 RMS/√C. {ORDER}{}{}",
@@ -118,10 +124,7 @@ pub fn normalised_intensity_figure(models: &[&AnalysedModel]) -> Result<Figure> 
     for model in models {
         let value = |l: &AnalysedLayer| {
             let normalised = l.normalised_intensity?;
-            let unit = normalised / l.intensity;
-            let band = l.permuted.as_ref();
-            let band = band.map(|p| (p.intensity_low * unit, p.intensity_high * unit));
-            Some((0.0, normalised, band))
+            Some((0.0, normalised, intensity_band(l, normalised)))
         };
         if let Some(series) = series(model, over_depth(model, value)) {
             chart = chart.series(series);
@@ -230,8 +233,8 @@ pub fn depth_figure(models: &[&AnalysedModel]) -> Result<Figure> {
         }),
     ];
     let mut figure = SmallMultiples::new("depth", "Effective rank and entropies over depth")
-        .x(depth_axis())
-        .y(Axis::new("share of the largest possible value").unit("1").covering(0.0, 1.0))
+        .x(depth_axis().covering(-0.06, 1.06)) // tick labels of neighbours keep apart
+        .y(Axis::new("share of the largest possible value").covering(0.0, 1.05))
         .columns(2)
         .caption(format!(
             "Effective rank: exponential of the entropy of the eigenvalues of the channels' covariance, images and \
