@@ -157,6 +157,25 @@ fn memory_decides_how_often_features_are_read_and_nothing_else() {
 }
 
 #[test]
+fn the_number_of_threads_changes_no_bit() {
+    let a = vec![
+        (0, noise("a", [20, 12, 14, 14])),
+        (1, noise("b", [20, 12, 7, 7])),
+    ];
+    let b = vec![
+        (0, noise("c", [20, 16, 14, 14])),
+        (1, noise("d", [20, 24, 14, 14])),
+    ];
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(|| run(&a, &b))
+    };
+    let one = with(1);
+    assert_eq!(one, with(2));
+    assert_eq!(one, with(5));
+}
+
+#[test]
 fn any_type_and_strides_will_do() {
     let x = noise("x", [4, 2, 3, 3]).to_dtype(DType::F32).unwrap();
     let tokens = x.permute((0, 2, 3, 1)).unwrap().contiguous().unwrap();
