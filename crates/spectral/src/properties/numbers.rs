@@ -75,11 +75,10 @@ pub(super) fn same(
     }
     let largest = expected.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
     let got = flat(got)?;
-    let bad = |(_, (a, b)): &(usize, (&f64, &f64))| {
-        // NaN differs from everything.
-        !((*a - *b).abs() <= tolerance * largest)
-    };
-    match got.iter().zip(expected).enumerate().find(bad) {
+    // False for NaN, which differs from everything.
+    let close = |a: f64, b: f64| (a - b).abs() <= tolerance * largest;
+    let mut pairs = got.iter().zip(expected).enumerate();
+    match pairs.find(|(_, (a, b))| !close(**a, **b)) {
         None => Ok(()),
         Some((at, (a, b))) => Err(TestCaseError::fail(format!(
             "{property}: {a} where {b} is expected, at index {:?} of {shape:?}",
