@@ -93,8 +93,11 @@ pub fn compare(
             .table(nearest_pairs(&found))
             .figures(measured)
             .files([
-                ("compare.csv", found.csv()),
-                ("details.csv", found.details_csv()),
+                ("all pairs", "compare.csv"),
+                (
+                    "with shapes, the Parseval split and the debiased CKA",
+                    "details.csv",
+                ),
             ]),
     )
     .section(
