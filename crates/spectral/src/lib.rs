@@ -67,15 +67,18 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod amplitude_statistics;
 mod arithmetic;
 mod banded;
 mod channel_spectrum;
 mod error;
 mod grid;
 mod kernels;
+mod log_bins;
 mod matrices;
 mod norm;
 pub mod oracle;
+mod permuted_spectra;
 pub mod planes;
 mod polar;
 mod pool;
@@ -84,17 +87,21 @@ pub mod properties;
 mod real;
 mod resize;
 mod shift;
+mod spatial_spectrum;
 mod spectrum;
 mod transforms;
 
+pub use amplitude_statistics::AmplitudeStatistics;
 pub use channel_spectrum::{ChannelSpectrum, WHITE_NOISE_LEVEL};
 pub use error::{Error, Result};
 pub use grid::{FrequencyGrid, band_average, radial_average};
 pub use matrices::rfft2_by_matrices;
 pub use norm::Norm;
+pub use permuted_spectra::PermutedSpectra;
 pub use pool::{adaptive_avg_pool_channels, adaptive_avg_pool2d, adaptive_bin};
 pub use resize::{resize, resize_axis};
 pub use shift::{fftshift, ifftshift};
+pub use spatial_spectrum::SpatialSpectrum;
 pub use spectrum::{Signal, Spectrum};
 pub use transforms::{
     fft, fft2, fft2_over, ifft, ifft2, ifft2_over, irfft, irfft2, irfft2_over, rfft, rfft2,
