@@ -68,6 +68,7 @@
 struct Readme;
 
 mod arithmetic;
+mod averages;
 mod banded;
 mod channel_spectrum;
 mod error;
@@ -87,9 +88,10 @@ mod shift;
 mod spectrum;
 mod transforms;
 
+pub use averages::{band_average, radial_average};
 pub use channel_spectrum::{ChannelSpectrum, WHITE_NOISE_LEVEL};
 pub use error::{Error, Result};
-pub use grid::{FrequencyGrid, band_average, radial_average};
+pub use grid::FrequencyGrid;
 pub use matrices::rfft2_by_matrices;
 pub use norm::Norm;
 pub use pool::{adaptive_avg_pool_channels, adaptive_avg_pool2d, adaptive_bin};
