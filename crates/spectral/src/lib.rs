@@ -17,7 +17,8 @@
 //! | [`fftshift`], [`ifftshift`] | the zero frequency to the middle, and back |
 //! | [`resize`], [`resize_axis`] | cropping and zero-padding of the spectrum (SciPy's `resample`) |
 //! | [`adaptive_avg_pool_channels`], [`adaptive_avg_pool2d`] | averages over PyTorch's bins |
-//! | [`ChannelSpectrum`] | the amplitudes along the channels, over any number of images |
+//! | [`ChannelSpectrum`], [`SpatialSpectrum`], [`PermutedSpectra`] | mean amplitudes along the channels, over space, and along permuted channels, over any number of images |
+//! | [`AmplitudeStatistics`] | exact counts, mean, spread and quantiles of amplitudes in constant memory; mergeable |
 //! | [`oracle`] | the definitions, slow and obvious, for tests |
 //! | [`planes`] | strided access to the planes of a CPU tensor, for ops of your own |
 //! | `properties` | with the feature `proptest`: property tests for ops of your own |
@@ -69,6 +70,7 @@ struct Readme;
 
 mod amplitude_statistics;
 mod arithmetic;
+mod averages;
 mod banded;
 mod channel_spectrum;
 mod error;
@@ -92,9 +94,10 @@ mod spectrum;
 mod transforms;
 
 pub use amplitude_statistics::AmplitudeStatistics;
+pub use averages::{band_average, radial_average};
 pub use channel_spectrum::{ChannelSpectrum, WHITE_NOISE_LEVEL};
 pub use error::{Error, Result};
-pub use grid::{FrequencyGrid, band_average, radial_average};
+pub use grid::FrequencyGrid;
 pub use matrices::rfft2_by_matrices;
 pub use norm::Norm;
 pub use permuted_spectra::PermutedSpectra;

@@ -1,14 +1,12 @@
 //! What an op that claims to be a discrete Fourier transform must do.
 
-use std::f64::consts::TAU;
 use std::fmt::Display;
 
 use candle_core::{DType, Device, Tensor};
 
 use super::case::Case;
-use super::numbers::{flat, like, same, tolerance, unravel};
+use super::numbers::{flat, same, tolerance};
 use super::{Numbers, TestCaseError, TestCaseResult, backward_is_adjoint, done, linear, ran};
-use crate::oracle::Complex64;
 use crate::{Norm, Spectrum};
 
 /// The transform of real tensors that an op claims to be: over which one or two axes, all bins or
@@ -20,7 +18,7 @@ use crate::{Norm, Spectrum};
 pub struct Fourier {
     axes: Axes,
     half: bool,
-    norm: Norm,
+    pub(super) norm: Norm,
 }
 
 #[derive(Clone, Debug)]
@@ -89,153 +87,6 @@ impl Fourier {
         case.same("definition", x, op, &expected)
     }
 
-    /// Parseval's theorem: the energy of the full spectrum is that of the signal times `n`
-    /// (backward), 1 (ortho) or `1/n` (forward).
-    ///
-    /// # Errors
-    /// A failure if it is not so, or if the op fails.
-    pub fn parseval<O: Numbers, E: Display>(
-        &self,
-        x: &Tensor,
-        op: impl Fn(&Tensor) -> Result<O, E>,
-    ) -> TestCaseResult {
-        let case = self.case(x)?;
-        let spectrum = case.run("Parseval", x, op)?;
-        let in_frequency: f64 = spectrum
-            .iter()
-            .enumerate()
-            .map(|(at, value)| case.multiplicity(at) * value.norm_sqr())
-            .sum();
-        let in_space: f64 = flat(x)?.iter().map(|x| x * x).sum();
-        let points = case.sizes.iter().product::<usize>() as f64;
-        let expected = in_space * points * case.scale * case.scale;
-        let error = (in_frequency - expected).abs();
-        // Also false for NaN.
-        let close = error <= 4.0 * tolerance(x.dtype()) * expected;
-        if close {
-            return Ok(());
-        }
-        Err(TestCaseError::fail(format!(
-            "Parseval ({:?}): the spectrum holds the energy {in_frequency}, the signal says {expected}",
-            self.norm
-        )))
-    }
-
-    /// `X[-k] = conj(X[k])`, as the signal is real: for a half spectrum, within the zero and the
-    /// Nyquist column.
-    ///
-    /// # Errors
-    /// A failure if it is not so, or if the op fails.
-    pub fn hermitian<O: Numbers, E: Display>(
-        &self,
-        x: &Tensor,
-        op: impl Fn(&Tensor) -> Result<O, E>,
-    ) -> TestCaseResult {
-        let case = self.case(x)?;
-        let spectrum = case.run("Hermitian symmetry", x, op)?;
-        let largest = spectrum.iter().fold(0.0, |m: f64, x| m.max(x.norm()));
-        for (at, value) in spectrum.iter().enumerate() {
-            if case.multiplicity(at) != 1.0 {
-                continue;
-            }
-            let mirrored = spectrum[case.mirror(at)];
-            let error = (value - mirrored.conj()).norm();
-            if error > tolerance(x.dtype()) * largest {
-                return Err(TestCaseError::fail(format!(
-                    "Hermitian symmetry: {value} at {:?}, but {mirrored} at its mirror image {:?}",
-                    unravel(at, &case.bins),
-                    unravel(case.mirror(at), &case.bins)
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    /// The shift theorem: a signal rolled by one sample has the spectrum `X[k] exp(-2 pi i k / n)`,
-    /// along each transformed axis.
-    ///
-    /// # Errors
-    /// A failure if it is not so, or if the op fails.
-    pub fn shift<O: Numbers, E: Display>(
-        &self,
-        x: &Tensor,
-        op: impl Fn(&Tensor) -> Result<O, E>,
-    ) -> TestCaseResult {
-        let case = self.case(x)?;
-        let mut expected = case.run("shift theorem", x, &op)?;
-        let mut rolled = x.clone();
-        for (&axis, &n) in case.axes.iter().zip(&case.sizes) {
-            rolled = done(rolled.roll(1, axis))?;
-            for (at, value) in expected.iter_mut().enumerate() {
-                let k = unravel(at, &case.bins)[axis];
-                *value *= Complex64::from_polar(1.0, -TAU * k as f64 / n as f64);
-            }
-            case.same("shift theorem", &rolled, &op, &expected)?;
-        }
-        Ok(())
-    }
-
-    /// The response to an impulse at the first sample is flat, `s` in every bin; that to an impulse at
-    /// the second sample of each transformed axis is `s exp(-2 pi i k / n)`, which no other bin
-    /// order shares. The shape, element type and device are those of `x`.
-    ///
-    /// # Errors
-    /// A failure if it is not so, or if the op fails.
-    pub fn impulse<O: Numbers, E: Display>(
-        &self,
-        x: &Tensor,
-        op: impl Fn(&Tensor) -> Result<O, E>,
-    ) -> TestCaseResult {
-        let case = self.case(x)?;
-        let second: Vec<usize> = case.sizes.iter().map(|n| usize::from(*n > 1)).collect();
-        for place in [vec![0; second.len()], second] {
-            let at_place = |at: usize| {
-                let index = unravel(at, x.dims());
-                let hit = case.axes.iter().zip(&place).all(|(&a, &p)| index[a] == p);
-                f64::from(u8::from(hit))
-            };
-            let impulse = like((0..x.elem_count()).map(at_place).collect(), x)?;
-            let response = |at: usize| {
-                let index = unravel(at, &case.bins);
-                let turns = case.axes.iter().zip(&case.sizes).zip(&place);
-                let turns: f64 = turns
-                    .map(|((&axis, &n), p)| ((index[axis] * p) % n) as f64 / n as f64)
-                    .sum();
-                Complex64::from_polar(case.scale, -TAU * turns)
-            };
-            let expected: Vec<_> = (0..case.count()).map(response).collect();
-            case.same("impulse response", &impulse, &op, &expected)?;
-        }
-        Ok(())
-    }
-
-    /// The response to a constant is that constant times the number of points and the norm's factor
-    /// at the zero frequency, and nothing elsewhere.
-    ///
-    /// # Errors
-    /// A failure if it is not so, or if the op fails.
-    pub fn constant<O: Numbers, E: Display>(
-        &self,
-        x: &Tensor,
-        op: impl Fn(&Tensor) -> Result<O, E>,
-    ) -> TestCaseResult {
-        let case = self.case(x)?;
-        let constant = 1.5;
-        let signal = like(vec![constant; x.elem_count()], x)?;
-        let points = case.sizes.iter().product::<usize>() as f64;
-        let response = |at: usize| {
-            let index = unravel(at, &case.bins);
-            let zero = case.axes.iter().all(|&axis| index[axis] == 0);
-            Complex64::from(if zero {
-                constant * points * case.scale
-            } else {
-                0.0
-            })
-        };
-        let expected: Vec<_> = (0..case.count()).map(response).collect();
-        case.same("constant response", &signal, op, &expected)
-    }
-
     /// An inverse gives back `x` from the spectrum that the definition says; real samples, or
     /// complex ones whose imaginary parts are zero.
     ///
@@ -272,7 +123,7 @@ impl Fourier {
         )
     }
 
-    fn case<'a>(&self, x: &'a Tensor) -> Result<Case<'a>, TestCaseError> {
+    pub(super) fn case<'a>(&self, x: &'a Tensor) -> Result<Case<'a>, TestCaseError> {
         let rank = x.rank();
         let axes = match &self.axes {
             Axes::Last(count) => (rank.saturating_sub(*count)..rank).collect(),

@@ -32,7 +32,9 @@ mod fourier;
 mod gradients;
 mod linear;
 mod numbers;
+mod responses;
 mod strategies;
+mod theorems;
 
 pub use definitions::{pooling, resizing};
 pub use fourier::Fourier;
