@@ -4,6 +4,7 @@
 //! the only place that prints, and the only one (with the benches) that chooses an allocator.
 
 mod cli;
+mod compare;
 mod doctor;
 mod evaluate;
 mod export;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Models(arguments) => models::models(&arguments),
         Command::Features(arguments) => features::features(&arguments),
         Command::Evaluate(arguments) => evaluate::evaluate(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
         Command::Export(arguments) => export::export(&arguments),
         Command::Doctor => doctor::doctor(),
     };

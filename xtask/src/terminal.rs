@@ -3,11 +3,14 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use spectralkd_base::progress::{Progress, Stage};
 
 /// Seconds between two lines of one stage where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// The unit that is counted in powers of 1024.
+const BYTES: &str = "bytes";
 
 /// Draws stages as bars, or as lines when standard error is not a terminal.
 pub struct Terminal {
@@ -27,9 +30,12 @@ impl Progress for Terminal {
         match &self.bars {
             Some(bars) => {
                 let bar = bars.add(ProgressBar::new(total));
-                let template = format!(
-                    "{{prefix:32!}} {{bar:24}} {{pos:>7}}/{{len}} {unit} {{per_sec:>12}} {{eta:>5}} left  {{wide_msg}}"
-                );
+                let counts = match unit {
+                    BYTES => "{bytes:>10}/{total_bytes} {bytes_per_sec:>14}".to_owned(),
+                    _ => format!("{{pos:>7}}/{{len}} {unit} {{per_sec:>12}}"),
+                };
+                let template =
+                    format!("{{prefix:32!}} {{bar:24}} {counts} {{eta:>5}} left  {{wide_msg}}");
                 if let Ok(style) = ProgressStyle::with_template(&template) {
                     bar.set_style(style);
                 }
@@ -93,7 +99,7 @@ struct Lines {
 
 impl Lines {
     fn new(name: &str, total: u64, unit: &'static str) -> Self {
-        line(&format!("{name}: {total} {unit}"));
+        line(&format!("{name}: {}", count(total, unit)));
         let now = Instant::now();
         Self {
             name: name.to_owned(),
@@ -124,14 +130,19 @@ impl Lines {
         } else {
             format!(", {}", self.message)
         };
+        let done = match self.unit {
+            BYTES => HumanBytes(self.done).to_string(),
+            _ => self.done.to_string(),
+        };
+        let rate = match self.unit {
+            BYTES => HumanBytes(rate as u64).to_string(),
+            unit => format!("{rate:.1} {unit}"),
+        };
         line(&format!(
-            "{}: {}/{} {} in {}, {rate:.1} {}/s{left}{message}",
+            "{}: {done}/{} in {}, {rate}/s{left}{message}",
             self.name,
-            self.done,
-            self.total,
-            self.unit,
+            count(self.total, self.unit),
             minutes(seconds),
-            self.unit,
         ));
     }
 }
@@ -159,6 +170,14 @@ impl Drop for Lines {
         if self.last != self.done {
             self.print();
         }
+    }
+}
+
+/// A number with its unit, bytes in powers of 1024.
+fn count(number: u64, unit: &str) -> String {
+    match unit {
+        BYTES => HumanBytes(number).to_string(),
+        unit => format!("{number} {unit}"),
     }
 }
 

@@ -79,6 +79,26 @@ pub enum Error {
         /// Layers there are features of.
         present: Vec<usize>,
     },
+    /// Features of a model that cannot be read, or are not what was announced.
+    #[error("features of {model}, layer {layer}: {problem}")]
+    Features {
+        /// Name of the model.
+        model: String,
+        /// Index of the layer.
+        layer: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Layer pairs cannot be chosen.
+    #[error("the strategy `{strategy}` cannot choose {count} layer pairs: {problem}")]
+    Pairs {
+        /// Name of the strategy.
+        strategy: &'static str,
+        /// Pairs that were asked for.
+        count: usize,
+        /// What is in the way.
+        problem: crate::pairs::PairsProblem,
+    },
     /// Two figures or sections of a report under one identifier.
     #[error("the report uses the identifier `{0}` twice; every figure needs one of its own")]
     Identifier(String),

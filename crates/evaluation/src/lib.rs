@@ -6,6 +6,8 @@
 //! - [`accuracy`]: top-1, top-5 and cross-entropy, batch by batch.
 //! - [`spectra`]: channel spectra and intensities of a model's layers, and the
 //!   distance of a student's layers from its teacher's.
+//! - [`compare`]: every layer of one model against every layer of another.
+//! - [`pairs`]: which layer of a student learns from which layer of its teacher.
 //! - [`statistics`]: intervals of paired differences, and verdicts against an
 //!   effect size that was fixed beforehand.
 //! - [`figure`]: charts as SVG, each with its data as CSV.
@@ -40,10 +42,12 @@
 #![deny(missing_docs)]
 
 pub mod accuracy;
+pub mod compare;
 pub mod csv;
 pub mod error;
 pub mod figure;
 pub mod format;
+pub mod pairs;
 pub mod report;
 pub mod spectra;
 pub mod statistics;

@@ -8,7 +8,6 @@ use spectralkd_base::files::write_atomic;
 use spectralkd_evaluation::spectra::{ModelSpectra, PairDistances};
 use spectralkd_models::{Taps, VisionModel};
 use spectralkd_nn::Pass;
-use spectralkd_spectral::adaptive_avg_pool_channels;
 
 use crate::data::Images;
 use crate::error::Result;
@@ -19,13 +18,12 @@ pub struct Analysis {
     images: Tensor,
     /// (student block, teacher block).
     pairs: Vec<(usize, usize)>,
-    /// The teacher's features by block, pooled to the student's channels.
+    /// The teacher's features by block.
     teacher: Vec<(usize, Tensor)>,
 }
 
 impl Analysis {
-    /// Takes the first `per_class` test images of each class and the teacher's features on them,
-    /// pooled to `channels`.
+    /// Takes the first `per_class` test images of each class and the teacher's features on them.
     ///
     /// # Errors
     /// There are fewer images of a class, or the teacher's forward pass failed.
@@ -34,20 +32,15 @@ impl Analysis {
         images: &Images,
         per_class: usize,
         pairs: &[(usize, usize)],
-        channels: usize,
     ) -> Result<Self> {
         let indices = images.test.class_balanced(per_class)?;
         let batch = images.plain(&images.test)?.fixed(&indices, false)?;
         let taps: Taps = pairs.iter().map(|(_, t)| *t).collect();
         let output = teacher.forward(&batch.images, &taps, &Pass::eval())?;
-        let mut pooled = Vec::with_capacity(output.features.len());
-        for (block, map) in &output.features {
-            pooled.push((*block, adaptive_avg_pool_channels(map, channels)?));
-        }
         Ok(Self {
             images: batch.images,
             pairs: pairs.to_vec(),
-            teacher: pooled,
+            teacher: output.features,
         })
     }
 

@@ -1,8 +1,8 @@
 //! Teacher outputs, computed once per image and flip, kept in memory and shared by variants and seeds.
 //!
 //! With flips as the only augmentation an image has two versions, so the frozen teacher's logits and
-//! features are a table. Features are kept after pooling to the student's channels: the losses would
-//! pool the same numbers in every step.
+//! features are a table. Features are kept after pooling to the channels of the student's block that
+//! they are compared with: the losses would pool the same numbers in every step.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +22,16 @@ pub struct TeacherCache {
     images: usize,
     versions: usize,
     logits: Table,
-    /// By teacher block.
-    features: BTreeMap<usize, Table>,
+    features: BTreeMap<Target, Table>,
+}
+
+/// A teacher's map as a student's block is compared with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// The teacher's block.
+    pub block: usize,
+    /// Channels of the student's block, to which the map is pooled.
+    pub channels: usize,
 }
 
 /// One output for every (version, image), row after row.
@@ -37,10 +45,8 @@ struct Table {
 /// What the table is made for.
 #[derive(Clone, Debug)]
 pub struct CachePlan {
-    /// Teacher blocks whose features are kept.
-    pub blocks: Vec<usize>,
-    /// Channels of the student's features, to which the teacher's are pooled.
-    pub channels: usize,
+    /// The maps that are kept, without duplicates.
+    pub targets: Vec<Target>,
     /// Whether images are flipped in training.
     pub flip: bool,
     /// Images per forward pass.
@@ -51,12 +57,11 @@ impl CachePlan {
     /// Bytes that the table will take for `images` images and `classes` logits, given the shapes
     /// `[C, H, W]` of the teacher's taps.
     pub fn bytes(&self, images: usize, classes: usize, taps: &[[usize; 3]]) -> u64 {
-        let maps: usize = self
-            .blocks
-            .iter()
-            .filter_map(|b| taps.get(*b))
-            .map(|[_, h, w]| self.channels * h * w)
-            .sum();
+        let map = |target: &Target| {
+            let [_, h, w] = taps.get(target.block)?;
+            Some(target.channels * h * w)
+        };
+        let maps: usize = self.targets.iter().filter_map(map).sum();
         let versions = if self.flip { 2 } else { 1 };
         ((classes + maps) * images * versions * size_of::<f32>()) as u64
     }
@@ -77,17 +82,19 @@ impl TeacherCache {
         let versions = if plan.flip { 2 } else { 1 };
         let mut stage = progress.stage("teacher outputs", (images * versions) as u64, "images");
         let mut logits = Table::default();
-        let mut features: BTreeMap<usize, Table> = BTreeMap::new();
-        let taps = plan.blocks.iter().copied().collect::<Taps>();
+        let mut features: BTreeMap<Target, Table> = BTreeMap::new();
+        let taps: Taps = plan.targets.iter().map(|target| target.block).collect();
         let indices: Vec<u32> = (0..images as u32).collect();
         for flipped in [false, true].into_iter().take(versions) {
             for chunk in indices.chunks(plan.batch) {
                 let batch = loader.fixed(chunk, flipped)?;
                 let output = teacher.forward(&batch.images, &taps, &Pass::eval())?;
                 logits.push(&output.logits)?;
-                for (block, map) in &output.features {
-                    let pooled = adaptive_avg_pool_channels(map, plan.channels)?;
-                    features.entry(*block).or_default().push(&pooled)?;
+                for target in &plan.targets {
+                    let found = output.features.iter().find(|(i, _)| *i == target.block);
+                    let (_, map) = found.ok_or_else(|| not_cached(*target))?;
+                    let pooled = adaptive_avg_pool_channels(map, target.channels)?;
+                    features.entry(*target).or_default().push(&pooled)?;
                 }
                 stage.advance(chunk.len() as u64);
             }
@@ -108,33 +115,30 @@ impl TeacherCache {
         self.gather(&self.logits, indices, flipped)
     }
 
-    /// Pooled features `[B, C, H, W]` of a teacher block for the images of a batch.
+    /// A pooled map `[B, C, H, W]` for the images of a batch.
     ///
     /// # Errors
-    /// A block, an image or a version that the table does not hold.
-    pub fn features(&self, block: usize, indices: &[u32], flipped: &[bool]) -> Result<Tensor> {
-        let table = self
-            .features
-            .get(&block)
-            .ok_or_else(|| Error::Missing(format!("the teacher's block {block} was not cached")))?;
-        self.gather(table, indices, flipped)
+    /// A map, an image or a version that the table does not hold.
+    pub fn features(&self, target: Target, indices: &[u32], flipped: &[bool]) -> Result<Tensor> {
+        let table = self.features.get(&target);
+        self.gather(table.ok_or_else(|| not_cached(target))?, indices, flipped)
     }
 
     /// The spectral loss divided by the plain MSE, both between the teacher's features and zero,
-    /// added up over `blocks` on at most 1,000 images.
+    /// added up over `targets` on at most 1,000 images.
     ///
     /// This is the factor at which plain MSE pulls on features as hard as the spectral loss does
     /// while the student's are still small: 0.5 for features that are white along the width, more
     /// where their mean along the width dominates.
     ///
     /// # Errors
-    /// A block that was not cached, or features that are zero everywhere.
-    pub fn spectral_to_mse(&self, blocks: &[usize]) -> Result<f64> {
+    /// A map that was not cached, or features that are zero everywhere.
+    pub fn spectral_to_mse(&self, targets: &[Target]) -> Result<f64> {
         let indices: Vec<u32> = (0..self.images.min(1000) as u32).collect();
         let flipped = vec![false; indices.len()];
-        let mut pairs = Vec::with_capacity(blocks.len());
-        for &block in blocks {
-            let map = self.features(block, &indices, &flipped)?;
+        let mut pairs = Vec::with_capacity(targets.len());
+        for &target in targets {
+            let map = self.features(target, &indices, &flipped)?;
             pairs.push((map.zeros_like()?, map));
         }
         Ok(spectral_to_mse_ratio(&pairs)?)
@@ -158,6 +162,12 @@ impl TeacherCache {
         shape.extend_from_slice(&table.shape);
         Ok(Tensor::from_vec(out, shape, &Device::Cpu)?)
     }
+}
+
+fn not_cached(Target { block, channels }: Target) -> Error {
+    Error::Missing(format!(
+        "the teacher's block {block} was not cached with {channels} channels"
+    ))
 }
 
 impl Table {

@@ -113,7 +113,7 @@ pub fn resolved(experiment: &Experiment) -> Result<String> {
 }
 
 /// Renames a folder to the first free `<name>.<n>` beside it.
-fn move_aside(root: &Path) -> Result<()> {
+pub(crate) fn move_aside(root: &Path) -> Result<()> {
     // Refuse to move a folder in which another process works.
     drop(lock(root)?);
     let name = root

@@ -7,7 +7,7 @@ use spectralkd_base::random::Stream;
 use spectralkd_models::{ModelConfig, Taps};
 use spectralkd_nn::{Params, Pass};
 
-use crate::cache::CachePlan;
+use crate::cache::{CachePlan, Target};
 use crate::config::Experiment;
 use crate::error::Result;
 
@@ -142,13 +142,16 @@ pub fn cache_plan(experiment: &Experiment) -> Result<Option<CachePlan>> {
     let (true, Some(distillation)) = (experiment.distils(), &experiment.distillation) else {
         return Ok(None);
     };
-    let info = experiment.model.info()?;
-    let mut blocks: Vec<usize> = distillation.pairs.iter().map(|(_, t)| *t).collect();
-    blocks.sort_unstable();
-    blocks.dedup();
+    let student = experiment.model.info()?;
+    let target = |&(s, t): &(usize, usize)| Target {
+        block: t,
+        channels: student.taps.get(s).map_or(0, |tap| tap[0]),
+    };
+    let mut targets: Vec<Target> = distillation.pairs.listed().iter().map(target).collect();
+    targets.sort_unstable();
+    targets.dedup();
     Ok(Some(CachePlan {
-        blocks,
-        channels: info.taps.first().map_or(0, |tap| tap[0]),
+        targets,
         flip: experiment.data.flip,
         batch: experiment.train.eval_batch_size,
     }))

@@ -14,7 +14,7 @@ use spectralkd_nn::Pass;
 use spectralkd_trainer::{Cursor, Metrics, Parts, Step, Task, TaskError, decays};
 
 use crate::analysis::Analysis;
-use crate::cache::TeacherCache;
+use crate::cache::{Target, TeacherCache};
 use crate::data::Images;
 use crate::scoring::score;
 
@@ -138,9 +138,12 @@ impl ClassifierTask {
             let Some((_, map)) = features.iter().find(|(block, _)| *block == student) else {
                 return Err(format!("the student gave no features of block {student}").into());
             };
-            let target = guide
-                .cache
-                .features(teacher, &batch.indices, &batch.flipped)?;
+            let target = Target {
+                block: teacher,
+                channels: map.dim(1)?,
+            };
+            let (indices, flipped) = (&batch.indices, &batch.flipped);
+            let target = guide.cache.features(target, indices, flipped)?;
             pairs.push((map.clone(), target));
         }
         Ok(pairs)

@@ -171,7 +171,10 @@ fn another_number_of_classes_gets_an_untrained_head_and_says_so() {
     let checkpoint = load(&folder, sizes).unwrap();
     assert_eq!(checkpoint.model.info().classes, 7);
     assert!(
-        checkpoint.notes.iter().any(|note| note.contains("head")),
+        checkpoint
+            .notes
+            .iter()
+            .any(|note| note.contains("classifier is new")),
         "{:?}",
         checkpoint.notes
     );
@@ -224,7 +227,9 @@ fn accuracy_on_idx_files_is_that_of_the_logits() {
         .unwrap_err()
         .to_string();
     assert!(text.contains("train-images-idx3-ubyte"), "{text}");
-    let text = evaluate(&checkpoint, dir.path(), None, 4, &Silent)
+    let empty = dir.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let text = evaluate(&checkpoint, &empty, None, 4, &Silent)
         .unwrap_err()
         .to_string();
     assert!(text.contains("IDX"), "{text}");

@@ -119,6 +119,19 @@ impl Slices {
     }
 }
 
+/// Name and shape of every tensor of a safetensors file, sorted by name.
+///
+/// # Errors
+/// [`Error::Read`] and [`Error::Format`].
+pub fn shapes(path: &Path) -> Result<BTreeMap<String, Vec<usize>>> {
+    let mut file = File::open(path).map_err(|source| read_error(path, source))?;
+    let (_, header) = header(path, &mut file)?;
+    let tensors = header.tensors().into_iter();
+    Ok(tensors
+        .map(|(name, info)| (name, info.shape.clone()))
+        .collect())
+}
+
 /// The first names of a long list.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 12;

@@ -5,7 +5,7 @@ use std::fs;
 
 use candle_core::{DType, Device, Tensor};
 use spectralkd_models::Error;
-use spectralkd_models::tensor_file::{Slices, write_slices};
+use spectralkd_models::tensor_file::{self, Slices, write_slices};
 use spectralkd_models::weights::metadata;
 
 fn ramp(first: usize, shape: &[usize]) -> Tensor {
@@ -55,6 +55,7 @@ fn slices_come_back_whatever_their_order() {
     assert_eq!(values(&own["features.3"]), values(&maps));
     assert_eq!(values(&own["logits"]), values(&logits));
     assert_eq!(metadata(&path).unwrap().unwrap()["model"], "x");
+    assert_eq!(tensor_file::shapes(&path).unwrap(), shapes);
 
     let mut slices = Slices::open(&path, "features.3").unwrap();
     assert_eq!(slices.shape(), [5, 2, 3]);

@@ -6,7 +6,7 @@ use rustfft::num_complex::Complex;
 
 use crate::planes::Planes;
 use crate::real::{Real, check_axes, to_working_precision};
-use crate::{Error, Result};
+use crate::{AmplitudeStatistics, Error, Result};
 
 /// The intensity of white Gaussian features of `C` channels and root mean square `s` is about
 /// `0.8862 * s / sqrt(C)` (`0.8862` is `sqrt(pi) / 2`, the mean modulus of a standard complex
@@ -30,20 +30,21 @@ pub const WHITE_NOISE_LEVEL: f64 = 0.8862;
 #[derive(Clone, Debug)]
 pub struct ChannelSpectrum {
     channels: usize,
-    count: u64,
-    /// Sums of `|C F[k]|` for `k` in `0..=C/2`; the other bins mirror these, as features are real.
-    amplitudes: Vec<f64>,
+    /// Of `|F[k]|` for `k` in `0..=C/2`; the other bins mirror these, as features are real.
+    statistics: AmplitudeStatistics,
     /// Sum of `x[c]^2`.
     energy: f64,
 }
+
+/// Vectors that are transformed before their amplitudes go into the statistics.
+const VECTORS_PER_BLOCK: usize = 1024;
 
 impl ChannelSpectrum {
     /// An empty accumulator for features of so many channels.
     pub fn new(channels: usize) -> Self {
         Self {
             channels,
-            count: 0,
-            amplitudes: vec![0.0; channels / 2 + 1],
+            statistics: AmplitudeStatistics::new(channels / 2 + 1),
             energy: 0.0,
         }
     }
@@ -71,15 +72,10 @@ impl ChannelSpectrum {
         }
         let features = to_working_precision(OP, &features.detach())?;
         let vectors = features.to_device(&Device::Cpu)?.permute((0, 2, 3, 1))?;
-        let batch = match vectors.dtype() {
-            DType::F64 => self.measure::<f64>(&vectors)?,
-            _ => self.measure::<f32>(&vectors)?,
-        };
-        // The energy is a sum of squares of all values: finite only if they are.
-        if !batch.energy.is_finite() {
-            return Err(Error::NonFinite { shape });
+        match vectors.dtype() {
+            DType::F64 => self.measure::<f64>(&vectors, shape),
+            _ => self.measure::<f32>(&vectors, shape),
         }
-        self.merge(&batch)
     }
 
     /// Adds everything that another accumulator of the same width has seen.
@@ -88,15 +84,11 @@ impl ChannelSpectrum {
     /// If the other accumulator has another number of channels.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
         if other.channels != self.channels {
-            let from = format!("an accumulator of {} vectors", other.count);
+            let from = format!("an accumulator of {} vectors", other.count());
             return Err(self.channel_mismatch(other.channels, from));
         }
-        self.count += other.count;
         self.energy += other.energy;
-        for (sum, value) in self.amplitudes.iter_mut().zip(&other.amplitudes) {
-            *sum += value;
-        }
-        Ok(())
+        self.statistics.merge(&other.statistics)
     }
 
     /// The number of channels `C`.
@@ -106,17 +98,23 @@ impl ChannelSpectrum {
 
     /// The number of channel vectors seen: images times positions.
     pub fn count(&self) -> u64 {
-        self.count
+        self.statistics.count()
     }
 
     /// The layer-wise spectrum: the mean of `|F[k]|` for the bins `k` in `0..C` (in the features'
     /// unit; bin `k` is the frequency `k / C` cycles per channel, and bins `k` and `C - k` are
     /// equal). NaN before the first vector.
     pub fn amplitude(&self) -> Vec<f64> {
-        let total = self.count as f64 * self.channels as f64;
+        let mean = self.statistics.mean();
         (0..self.channels)
-            .map(|k| self.amplitudes[k.min(self.channels - k)] / total)
+            .map(|k| mean[k.min(self.channels - k)])
             .collect()
+    }
+
+    /// Spread and quantiles of `|F[k]|` over images and positions, for the bins `k` in `0..=C/2`;
+    /// the bins above mirror these.
+    pub fn statistics(&self) -> &AmplitudeStatistics {
+        &self.statistics
     }
 
     /// The model-wise intensity of the layer: the mean of [`Self::amplitude`] over all `C` bins,
@@ -128,7 +126,7 @@ impl ChannelSpectrum {
     /// The root mean square of all feature values seen (their mean is not subtracted). NaN before
     /// the first vector.
     pub fn rms(&self) -> f64 {
-        (self.energy / (self.count as f64 * self.channels as f64)).sqrt()
+        (self.energy / (self.count() as f64 * self.channels as f64)).sqrt()
     }
 
     /// The intensity relative to that of white noise of the same width and root mean square, `L *
@@ -146,44 +144,62 @@ impl ChannelSpectrum {
         }
     }
 
-    /// The sums over one batch `[B, H, W, C]`: tasks of a fixed number of vectors, added in order.
-    fn measure<T: Real + Into<f64>>(&self, vectors: &Tensor) -> Result<Self> {
-        const VECTORS_PER_TASK: usize = 256;
+    /// Adds one batch `[B, H, W, C]`, whose features had the shape given, block by block.
+    fn measure<T: Real + Into<f64>>(&mut self, vectors: &Tensor, shape: Vec<usize>) -> Result<()> {
         let (storage, layout) = vectors.storage_and_layout();
         let candle_core::Storage::Cpu(storage) = &*storage else {
             return Err(candle_core::Error::msg("the features did not arrive on the CPU").into());
         };
         let planes = Planes::new(T::cpu_storage_as_slice(storage)?, layout)?;
         let (width, channels) = (planes.rows(), planes.cols());
-        let per_task = (VECTORS_PER_TASK / width).max(1);
+        let energy_of = |plane: usize| {
+            let mut sum = 0.0;
+            planes.for_each(plane, |_, _, value| {
+                let value: f64 = value.into();
+                sum += value * value;
+            });
+            sum
+        };
+        let energies = (0..planes.count()).into_par_iter().map(energy_of);
+        let energy: f64 = energies.collect::<Vec<_>>().iter().sum();
+        // A sum of squares is finite only if all values are; times C it bounds every |C F[k]|^2.
+        if !(energy * channels as f64).is_finite() {
+            return Err(Error::NonFinite { shape });
+        }
         let transform = f64::plan_r2c(channels);
-        let tasks = (0..planes.count().div_ceil(per_task))
-            .into_par_iter()
-            .map(|task| {
-                let mut sums = Self::new(channels);
-                let mut rows = vec![0.0; width * channels];
-                let mut bins = vec![Complex::new(0.0, 0.0); channels / 2 + 1];
-                let mut scratch = vec![Complex::new(0.0, 0.0); transform.get_scratch_len()];
-                let first = task * per_task;
-                for plane in first..(first + per_task).min(planes.count()) {
-                    planes.for_each(plane, |w, c, value| rows[w * channels + c] = value.into());
-                    for row in rows.chunks_exact_mut(channels) {
-                        sums.energy += row.iter().map(|x| x * x).sum::<f64>();
-                        transform
-                            .process_with_scratch(row, &mut bins, &mut scratch)
-                            .map_err(candle_core::Error::msg)?;
-                        for (sum, bin) in sums.amplitudes.iter_mut().zip(&bins) {
-                            *sum += bin.norm();
-                        }
-                        sums.count += 1;
+        let (bins, unit) = (channels / 2 + 1, 1.0 / channels as f64);
+        let buffers = || {
+            (
+                vec![0.0; width * channels],
+                vec![Complex::new(0.0, 0.0); bins],
+                vec![Complex::new(0.0, 0.0); transform.get_scratch_len()],
+            )
+        };
+        let per_block = (VECTORS_PER_BLOCK / width).max(1);
+        let mut block = vec![0.0; per_block * width * bins];
+        for first in (0..planes.count()).step_by(per_block) {
+            let here = per_block.min(planes.count() - first);
+            let block = &mut block[..here * width * bins];
+            let work = block.par_chunks_exact_mut(width * bins).enumerate();
+            work.for_each_init(buffers, |(rows, spectrum, scratch), (i, out)| {
+                planes.for_each(first + i, |w, c, value| {
+                    rows[w * channels + c] = value.into()
+                });
+                let both = rows
+                    .chunks_exact_mut(channels)
+                    .zip(out.chunks_exact_mut(bins));
+                for (row, out) in both {
+                    // The buffers have the plan's own lengths, the only thing it can refuse.
+                    let done = transform.process_with_scratch(row, spectrum, scratch);
+                    debug_assert!(done.is_ok());
+                    for (out, bin) in out.iter_mut().zip(spectrum.iter()) {
+                        *out = bin.norm_sqr().sqrt() * unit;
                     }
                 }
-                Ok(sums)
             });
-        let mut batch = Self::new(channels);
-        for sums in tasks.collect::<Result<Vec<_>>>()? {
-            batch.merge(&sums)?;
+            self.statistics.add(block);
         }
-        Ok(batch)
+        self.energy += energy;
+        Ok(())
     }
 }

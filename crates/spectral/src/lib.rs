@@ -17,7 +17,8 @@
 //! | [`fftshift`], [`ifftshift`] | the zero frequency to the middle, and back |
 //! | [`resize`], [`resize_axis`] | cropping and zero-padding of the spectrum (SciPy's `resample`) |
 //! | [`adaptive_avg_pool_channels`], [`adaptive_avg_pool2d`] | averages over PyTorch's bins |
-//! | [`ChannelSpectrum`] | the amplitudes along the channels, over any number of images |
+//! | [`ChannelSpectrum`], [`SpatialSpectrum`], [`PermutedSpectra`] | mean amplitudes along the channels, over space, and along permuted channels, over any number of images |
+//! | [`AmplitudeStatistics`] | exact counts, mean, spread and quantiles of amplitudes in constant memory; mergeable |
 //! | [`oracle`] | the definitions, slow and obvious, for tests |
 //! | [`planes`] | strided access to the planes of a CPU tensor, for ops of your own |
 //! | `properties` | with the feature `proptest`: property tests for ops of your own |
@@ -67,6 +68,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod amplitude_statistics;
 mod arithmetic;
 mod averages;
 mod banded;
@@ -74,9 +76,11 @@ mod channel_spectrum;
 mod error;
 mod grid;
 mod kernels;
+mod log_bins;
 mod matrices;
 mod norm;
 pub mod oracle;
+mod permuted_spectra;
 pub mod planes;
 mod polar;
 mod pool;
@@ -85,18 +89,22 @@ pub mod properties;
 mod real;
 mod resize;
 mod shift;
+mod spatial_spectrum;
 mod spectrum;
 mod transforms;
 
+pub use amplitude_statistics::AmplitudeStatistics;
 pub use averages::{band_average, radial_average};
 pub use channel_spectrum::{ChannelSpectrum, WHITE_NOISE_LEVEL};
 pub use error::{Error, Result};
 pub use grid::FrequencyGrid;
 pub use matrices::rfft2_by_matrices;
 pub use norm::Norm;
+pub use permuted_spectra::PermutedSpectra;
 pub use pool::{adaptive_avg_pool_channels, adaptive_avg_pool2d, adaptive_bin};
 pub use resize::{resize, resize_axis};
 pub use shift::{fftshift, ifftshift};
+pub use spatial_spectrum::SpatialSpectrum;
 pub use spectrum::{Signal, Spectrum};
 pub use transforms::{
     fft, fft2, fft2_over, ifft, ifft2, ifft2_over, irfft, irfft2, irfft2_over, rfft, rfft2,

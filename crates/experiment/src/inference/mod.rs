@@ -5,16 +5,21 @@
 //!   frozen;
 //! - [`Images`]: where pictures come from, batch by batch, in the model's own preprocessing;
 //! - [`features`]: logits and feature maps into a safetensors file;
-//! - [`evaluate`](mod@evaluate): accuracy on labelled pictures.
+//! - [`evaluate()`]: accuracy on labelled pictures;
+//! - [`Subject`]: a model on images or a [`FeatureFile`], as analyses take them.
 //!
 //! Memory does not grow with the number of pictures: images are read, and results written, one
 //! batch at a time.
 
 mod checkpoint;
 mod evaluate;
+mod feature_file;
 pub mod features;
 mod images;
+mod subject;
 
 pub use checkpoint::{Checkpoint, Request, Sizes};
 pub use evaluate::{Evaluation, evaluate};
+pub use feature_file::FeatureFile;
 pub use images::{Images, ImagesFrom};
+pub use subject::{Opened, Subject, SubjectSource};

@@ -1,20 +1,21 @@
 //! Heat maps: a value for every pair of layers.
 
 mod cividis;
+mod data;
 mod paint;
+mod path;
 
-use paint::{cell, scale_bar};
+use paint::{cell, scale_bar, values_fit, written};
+use path::Cells;
 
 use super::axis::Axis;
-use super::plot::{TICK_SIZE, Title};
+use super::plot::{LINE, NAME_SIZE, TICK_SIZE, Title};
 use super::svg::{Anchor, Svg};
-use super::{Figure, Head, WIDTH, head_methods, rect, text};
-use crate::csv::{Field, Writer};
+use super::{Figure, Head, WIDTH, head_methods, text};
 use crate::error::{FigureProblem, Result};
-use crate::format::significant;
 
 /// A grid of cells coloured by value, with the values written in where they
-/// fit, a scale above it, and cells marked as chosen.
+/// all fit, a scale above it, and cells marked as chosen or joined by a path.
 ///
 /// The colours are cividis (Nuñez, Anderton, Renslow, 2018): its lightness
 /// rises evenly, so that it reads the same in grey and for the colour-blind.
@@ -26,6 +27,7 @@ pub struct HeatMap {
     value: Axis,
     values: Vec<Vec<Option<f64>>>,
     marked: Vec<(usize, usize)>,
+    path: (String, Vec<(usize, usize)>),
 }
 
 /// Height of the scale with its labels.
@@ -41,6 +43,7 @@ impl HeatMap {
             value: Axis::new("value"),
             values: Vec::new(),
             marked: Vec::new(),
+            path: (String::new(), Vec::new()),
         }
     }
 
@@ -72,6 +75,13 @@ impl HeatMap {
         self
     }
 
+    /// Frames cells (row, column) and joins each with the next by a line, under
+    /// a name that stands above the map.
+    pub fn path(mut self, name: impl Into<String>, cells: Vec<(usize, usize)>) -> Self {
+        self.path = (name.into(), cells);
+        self
+    }
+
     /// Draws the map.
     ///
     /// # Errors
@@ -92,25 +102,45 @@ impl HeatMap {
         let value_title = Title::new(&self.value.title());
         let (row_title, column_title) = (Title::new(&self.rows.0), Title::new(&self.columns.0));
         let bar = value_title.height() + 2.0;
-        let top = bar + SCALE + row_title.height() + 6.0;
+        let (path_name, path) = (&self.path.0, &self.path.1);
+        let beside = text::width(&self.rows.0, NAME_SIZE);
+        let key = if path.is_empty() || (path::fits(path_name, beside) && beside > 0.0) {
+            0.0
+        } else {
+            LINE + 2.0
+        };
+        let top = bar + SCALE + key + row_title.height() + 6.0;
         let bottom = top + height * count_down as f64;
 
         let mut svg = Svg::new();
         value_title.at_left(&mut svg, 0.0);
         scale_bar(&mut svg, &self.value, ends, left, bar);
-        row_title.at_left(&mut svg, bar + SCALE);
-        for (r, row) in self.values.iter().enumerate() {
-            for (c, value) in row.iter().enumerate() {
-                let corner = (left + c as f64 * width, top + r as f64 * height);
-                cell(&mut svg, corner, (width, height), *value, &shade);
-            }
+        row_title.at_left(&mut svg, bar + SCALE + key);
+        if !path.is_empty() {
+            path::key(&mut svg, path_name, bar + SCALE);
         }
-        for &(r, c) in &self.marked {
-            let corner = (left + c as f64 * width + 2.0, top + r as f64 * height + 2.0);
-            for class in ["path-edge", "path"] {
-                rect(&mut svg, class, corner, (width - 4.0, height - 4.0));
+        let cells = Cells {
+            corner: (left, top),
+            size: (width, height),
+        };
+        let each = |draw: &mut dyn FnMut((f64, f64), Option<f64>)| {
+            for (r, row) in self.values.iter().enumerate() {
+                for (c, value) in row.iter().enumerate() {
+                    draw(cells.corner((r, c)), *value);
+                }
             }
+        };
+        each(&mut |corner, value| cell(&mut svg, corner, cells.size, value, &shade));
+        cells.join(&mut svg, path);
+        if values_fit(&self.values, cells.size) {
+            each(&mut |corner, value| {
+                if let Some(value) = value {
+                    written(&mut svg, corner, cells.size, value, &shade);
+                }
+            });
         }
+        cells.frame(&mut svg, &self.marked);
+        cells.frame(&mut svg, path);
         let every = (18.0 / height).ceil() as usize;
         for (r, name) in self.rows.1.iter().enumerate().step_by(every) {
             let y = top + (r as f64 + 0.5) * height + 5.0;
@@ -158,7 +188,7 @@ impl HeatMap {
         if self.values.iter().flatten().all(Option::is_none) {
             return head.fail(FigureProblem::Empty("the grid".into()));
         }
-        for &(r, c) in &self.marked {
+        for &(r, c) in self.marked.iter().chain(&self.path.1) {
             if r >= self.rows.1.len() || c >= self.columns.1.len() {
                 return head.fail(FigureProblem::Length {
                     name: format!("the marked cell ({r}, {c})"),
@@ -168,60 +198,5 @@ impl HeatMap {
             }
         }
         Ok(())
-    }
-
-    fn csv(&self) -> String {
-        let name = |text: &str, fallback: &str| {
-            let column = Axis::new(text).column();
-            if column.is_empty() {
-                fallback.to_owned()
-            } else {
-                column
-            }
-        };
-        let (row, column) = (name(&self.rows.0, "row"), name(&self.columns.0, "column"));
-        let value = name(&self.value.column(), "value");
-        let mut columns = vec![row.as_str(), column.as_str(), value.as_str()];
-        if !self.marked.is_empty() {
-            columns.push("marked");
-        }
-        let mut out = Writer::new(&columns);
-        for (r, values) in self.values.iter().enumerate() {
-            for (c, value) in values.iter().enumerate() {
-                let mut fields = vec![
-                    Field::text(&self.rows.1[r]),
-                    Field::text(&self.columns.1[c]),
-                    Field::optional(*value),
-                ];
-                if !self.marked.is_empty() {
-                    fields.push(Field::whole(u64::from(self.marked.contains(&(r, c)))));
-                }
-                out.row(fields);
-            }
-        }
-        out.finish()
-    }
-
-    fn description(&self) -> String {
-        let cells = self.values.iter().enumerate().flat_map(|(r, row)| {
-            let named = row.iter().enumerate();
-            named.filter_map(move |(c, v)| v.map(|v| (v, r, c)))
-        });
-        let say = |found: Option<(f64, usize, usize)>| {
-            found.map_or(String::new(), |(v, r, c)| {
-                let (row, column) = (&self.rows.1[r], &self.columns.1[c]);
-                format!("{} at {row}, {column}", significant(v, 4))
-            })
-        };
-        format!(
-            "Heat map of {}: {} rows ({}) by {} columns ({}). Smallest {}, largest {}.",
-            self.value.title(),
-            self.rows.1.len(),
-            self.rows.0,
-            self.columns.1.len(),
-            self.columns.0,
-            say(cells.clone().min_by(|a, b| a.0.total_cmp(&b.0))),
-            say(cells.max_by(|a, b| a.0.total_cmp(&b.0))),
-        )
     }
 }

@@ -1,0 +1,136 @@
+//! The commands as a person types them: what they print, and how they end.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Runs the command line, without the network and with a cache of its own.
+fn xtask(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(arguments)
+        .env("HF_HUB_OFFLINE", "1")
+        .env("HF_HOME", folder.join("hf"))
+        .env("CANDLE_NUM_THREADS", "1")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    // Reports are wrapped to the width of a page, with a bar at the edge.
+    let text = String::from_utf8_lossy(bytes).replace('│', " ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn fails(folder: &Path, arguments: &[&str], expected: &[&str]) {
+    let output = xtask(folder, arguments);
+    let error = text(&output.stderr);
+    assert!(!output.status.success(), "{arguments:?} did not fail");
+    for part in expected {
+        assert!(
+            error.contains(part),
+            "{arguments:?}: no `{part}` in: {error}"
+        );
+    }
+    assert!(!error.contains("panicked"), "{error}");
+}
+
+#[test]
+fn the_registry_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = xtask(dir.path(), &["models", "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let models: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let cait = models.iter().find(|m| m["name"] == "cait_s24_224").unwrap();
+    assert_eq!(cait["repository"], "timm/cait_s24_224.fb_dist_in1k");
+    assert_eq!(cait["params"], 46_916_200);
+    assert_eq!(cait["taps"].as_array().unwrap().len(), 24);
+
+    let list = text(&xtask(dir.path(), &["models"]).stdout);
+    for model in &models {
+        assert!(list.contains(model["name"].as_str().unwrap()), "{list}");
+    }
+    let one = text(&xtask(dir.path(), &["models", "swin_tiny_patch4_window7_224"]).stdout);
+    assert!(
+        one.contains("timm/swin_tiny_patch4_window7_224.ms_in1k")
+            && one.contains("tap 3 768 x 7 x 7"),
+        "{one}"
+    );
+}
+
+#[test]
+fn mistakes_end_in_one_clear_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path().display().to_string();
+    let (x, y) = (
+        format!("{here}/x.safetensors"),
+        format!("{here}/y.safetensors"),
+    );
+    fails(
+        dir.path(),
+        &["models", "deit_tiny_patch16_242"],
+        &["the nearest is `deit_tiny_patch16_224`"],
+    );
+    let features = [
+        "features",
+        "--model",
+        "swin_tiny_patch4_window7_224",
+        "--input",
+        &x,
+        "--output",
+        &y,
+    ];
+    fails(
+        dir.path(),
+        &features,
+        &["HF_HUB_OFFLINE", "swin_tiny_patch4_window7_224.ms_in1k"],
+    );
+    fails(
+        dir.path(),
+        &["features", "--model", "cait_s24_224", "--output", &y],
+        &["--input", "--images"],
+    );
+    fails(
+        dir.path(),
+        &[
+            "features",
+            "--model",
+            "cait_s24_224",
+            "--input",
+            &x,
+            "--output",
+            &y,
+            "--taps",
+            "0,x",
+        ],
+        &["0,3,-1"],
+    );
+    fails(
+        dir.path(),
+        &["evaluate", "--weights", &x, "--data", &here],
+        &["there are no weights at", "hf://owner/name"],
+    );
+    fails(
+        dir.path(),
+        &["export", &here, "--to", &y],
+        &["is no finished run"],
+    );
+}
+
+#[test]
+fn the_doctor_looks_without_the_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = xtask(dir.path(), &["doctor"]);
+    let found = text(&output.stdout);
+    assert!(output.status.success(), "{found}");
+    for topic in [
+        "processor",
+        "memory",
+        "devices",
+        "cache",
+        "HF_HUB_OFFLINE is set",
+        "free under",
+    ] {
+        assert!(found.contains(topic), "no `{topic}` in: {found}");
+    }
+}
