@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use spectralkd_experiment::inference::Subject;
 use spectralkd_models::Taps;
 
 /// Understand and distil Vision Transformers through their spectra.
@@ -28,6 +29,10 @@ pub enum Command {
     Features(Features),
     /// Measure the accuracy of a model on labelled images.
     Evaluate(Evaluate),
+    /// The spectra of a model, or of several on one axis, with the controls beside them.
+    Analyze(Analyze),
+    /// All pairs of layers of two models: losses, similarity and distances, as tables and heat maps.
+    Compare(Compare),
     /// Write a trained run as a folder that timm opens.
     Export(Export),
     /// Look at this machine: processor, memory, disk, the hub and its cache.
@@ -204,4 +209,69 @@ pub struct Reproduce {
     /// Train the teacher anew by its own recipe instead of using the weights in the repository.
     #[arg(long)]
     pub train_teacher: bool,
+}
+
+/// Arguments of `analyze`.
+#[derive(Debug, Args)]
+pub struct Analyze {
+    #[command(flatten)]
+    pub model: Model,
+    /// A file with `features.<i>` [B, C, H, W] from anywhere, instead of a model.
+    #[arg(long, value_name = "F.safetensors", conflicts_with_all = ["model", "weights"])]
+    pub features: Option<PathBuf>,
+    /// The name in figures.
+    #[arg(long, value_name = "NAME")]
+    pub label: Option<String>,
+    /// Another model on the same axes, as in label=student,model=deit_tiny_patch16_224,weights=DIR or
+    /// label=x,features=FILE; may be given several times.
+    #[arg(long, value_name = "SUBJECT")]
+    pub also: Vec<Subject>,
+    /// Random permutations of the channels, against which the spectra are drawn; 0 for none.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub permutations: usize,
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// The student's side: a model's name, a file with `features.<i>`, or key=value pairs as in
+    /// label=student,model=deit_tiny_patch16_224,weights=DIR.
+    #[arg(value_name = "A")]
+    pub a: Subject,
+    /// The teacher's side.
+    #[arg(value_name = "B")]
+    pub b: Subject,
+    /// Worker threads [default: all cores].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Images at a time.
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = at_least_one)]
+    pub batch: usize,
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// Images in, a folder out.
+#[derive(Debug, Args)]
+pub struct Look {
+    /// A safetensors file with `images`, f32 [B, C, H, W], already normalised.
+    #[arg(long, value_name = "X.safetensors", conflicts_with = "images")]
+    pub input: Option<PathBuf>,
+    /// A folder of pictures, which go through each model's own preprocessing.
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
+    /// The first N images alone.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub limit: Option<usize>,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+    /// The folder to write: tables, figures, report.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Move an earlier folder aside.
+    #[arg(long)]
+    pub fresh: bool,
 }

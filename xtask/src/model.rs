@@ -3,14 +3,26 @@
 use spectralkd_experiment::error::{Error, Result};
 use spectralkd_experiment::inference::{Checkpoint, ImagesFrom, Request, Sizes};
 
-use crate::cli::{Images, Model};
+use spectralkd_experiment::lens::Options;
+
+use crate::cli::{Images, Look, Model};
+use crate::provenance::provenance;
 use crate::terminal::Terminal;
 
 impl Model {
     /// Starts the worker threads, loads the model, and says aloud how its weights were adapted.
     pub fn load(&self, terminal: &Terminal) -> Result<Checkpoint> {
         workers(self.threads)?;
-        let request = Request {
+        let checkpoint = Checkpoint::load(&self.request(), terminal)?;
+        for note in &checkpoint.notes {
+            eprintln!("note: {note}");
+        }
+        Ok(checkpoint)
+    }
+
+    /// What is asked for, without loading it.
+    pub fn request(&self) -> Request {
+        Request {
             model: self.model.clone(),
             weights: self.weights.clone(),
             sizes: Sizes {
@@ -18,12 +30,23 @@ impl Model {
                 num_classes: self.num_classes,
                 in_chans: self.in_chans,
             },
-        };
-        let checkpoint = Checkpoint::load(&request, terminal)?;
-        for note in &checkpoint.notes {
-            eprintln!("note: {note}");
         }
-        Ok(checkpoint)
+    }
+}
+
+impl Look {
+    /// The options of an analysis, `batch` images at a time.
+    pub fn options(&self, batch: usize) -> Options {
+        let folder = || self.images.clone().map(ImagesFrom::Folder);
+        Options {
+            images: self.input.clone().map(ImagesFrom::Tensor).or_else(folder),
+            limit: self.limit,
+            batch,
+            seed: self.seed,
+            out: self.out.clone(),
+            fresh: self.fresh,
+            provenance: provenance(),
+        }
     }
 }
 

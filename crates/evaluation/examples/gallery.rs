@@ -55,6 +55,7 @@ fn figures() -> Outcome<Vec<Figure>> {
         trajectory()?,
         pairs()?,
         large_pairs()?,
+        chosen_pairs()?,
         scatter()?,
     ])
 }
@@ -269,6 +270,24 @@ fn large_pairs() -> Outcome<Figure> {
     grid("pairs-large", 12, 24)
 }
 
+fn chosen_pairs() -> Outcome<Figure> {
+    let value = |r: usize, c: usize| 1.5 + (2.0 * r as f64 - c as f64).abs();
+    let names = |n: usize| (0..n).map(|l| l.to_string()).collect::<Vec<_>>();
+    let row = |r: usize| (0..10).map(|c| Some(value(r, c))).collect();
+    Ok(
+        HeatMap::new("pairs-path", "Layer pairs by strategy: monotone")
+            .caption("Chosen pairs: the rising sequence of least total distance.")
+            .rows("student block", names(6))
+            .columns("teacher block", names(10))
+            .values(
+                Axis::new("log-spectral distance").unit("dB"),
+                (0..6).map(row).collect(),
+            )
+            .path("chosen pairs", vec![(0, 0), (1, 2), (4, 8), (5, 9)])
+            .draw()?,
+    )
+}
+
 fn scatter() -> Outcome<Figure> {
     let cloud = |a: f64| {
         let point = |i: u32| (f64::from(i % 7) + a, (f64::from(i * 37 % 11) - 5.0) * a);
@@ -355,6 +374,7 @@ fn report() -> Outcome<Report> {
     let other = [
         pairs()?,
         large_pairs()?,
+        chosen_pairs()?,
         scatter()?,
         many_curves()?,
         crowded_verdicts()?,

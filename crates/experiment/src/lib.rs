@@ -4,11 +4,13 @@
 //! - [`config`]: the file, its profiles and overrides, checked;
 //! - [`plan`]: what it will cost; [`data`]: the images; [`teacher`] and [`cache`]: the frozen
 //!   teacher and its outputs; [`analysis`]: spectra of models on a fixed batch;
+//! - [`layer_pairs`]: which layers are aligned, where a strategy chooses;
 //! - [`task`]: one classifier in training, as the trainer sees it; [`floor`]: the linear one;
 //! - [`students`]: all runs, side by side; [`scoring`]: accuracy;
 //! - [`results`]: the table and its verdicts; [`report`]: figures and the page;
 //! - [`folder`], [`manifest`], [`export`]: what stays on the disk; [`machine`]: where it came about;
-//! - [`inference`]: any model by its name, on pictures and tensors; [`doctor`]: what this machine offers;
+//! - [`inference`]: any model by its name, on pictures and tensors; [`lens`]: its spectra, and two models layer by
+//!   layer; [`doctor`]: what this machine offers;
 //! - [`reproduce`](mod@reproduce): all of the above in order.
 //!
 //! ```no_run
@@ -45,6 +47,8 @@ pub mod export;
 pub mod floor;
 pub mod folder;
 pub mod inference;
+pub mod layer_pairs;
+pub mod lens;
 pub mod machine;
 pub mod manifest;
 pub mod plan;

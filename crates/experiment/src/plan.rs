@@ -147,7 +147,7 @@ pub fn cache_plan(experiment: &Experiment) -> Result<Option<CachePlan>> {
         block: t,
         channels: student.taps.get(s).map_or(0, |tap| tap[0]),
     };
-    let mut targets: Vec<Target> = distillation.pairs.iter().map(target).collect();
+    let mut targets: Vec<Target> = distillation.pairs.listed().iter().map(target).collect();
     targets.sort_unstable();
     targets.dedup();
     Ok(Some(CachePlan {

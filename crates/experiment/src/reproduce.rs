@@ -13,6 +13,7 @@ use crate::data::{self, Images};
 use crate::error::{Error, Result};
 use crate::export;
 use crate::folder::RunFolder;
+use crate::layer_pairs;
 use crate::machine::machine;
 use crate::manifest::{Invocation, Manifest, Provenance, TeacherRecord, now};
 use crate::plan::{Plan, cache_plan};
@@ -81,6 +82,7 @@ pub fn plan(
     options: &Options,
     probe: bool,
 ) -> Result<Vec<(String, String)>> {
+    let experiment = &layer_pairs::estimated(experiment)?;
     let images = data::load(experiment, options.data.as_deref())?;
     let plan = Plan::new(experiment, images.size())?;
     let mut lines = plan.lines(experiment, images.size());
@@ -125,7 +127,7 @@ pub fn reproduce(
         let guidance = guidance(experiment, retrained.as_deref(), &images, &folder, progress)?;
         record(experiment, options, &images, guidance.as_ref(), &folder)?;
         let workshop = Workshop {
-            experiment,
+            experiment: &layer_pairs::settled(experiment, &folder)?,
             folder: &folder,
             images: &images,
             guidance,
@@ -149,7 +151,8 @@ pub fn reproduce(
         _ => None,
     };
     let table = Table::new(experiment, &results)?;
-    let sentences = report::write(experiment, &folder, &results, &table)?;
+    let settled = layer_pairs::settled(experiment, &folder)?;
+    let sentences = report::write(&settled, &folder, &results, &table)?;
     Ok(Summary {
         status,
         table,
@@ -175,20 +178,22 @@ fn guidance(
     folder: &RunFolder,
     progress: &dyn Progress,
 ) -> Result<Option<Guidance>> {
-    let (Some(config), Some(distillation), Some(plan)) = (
-        &experiment.teacher,
-        &experiment.distillation,
-        cache_plan(experiment)?,
-    ) else {
+    let (true, Some(config)) = (experiment.distils(), &experiment.teacher) else {
         return Ok(None);
     };
     let teacher = teacher::load(config, replaced_by, progress)?;
     refuse_other_teacher(folder, &teacher)?;
+    let experiment =
+        &layer_pairs::settle(experiment, teacher.model.as_ref(), images, folder, progress)?;
+    let (Some(distillation), Some(plan)) = (&experiment.distillation, cache_plan(experiment)?)
+    else {
+        return Ok(None);
+    };
     let analysis = Analysis::new(
         teacher.model.as_ref(),
         images,
         experiment.spectra.per_class,
-        &distillation.pairs,
+        distillation.pairs.listed(),
     )?;
     analysis.write_spectra(teacher.model.as_ref(), &folder.sub("teacher")?)?;
     let cache = TeacherCache::build(

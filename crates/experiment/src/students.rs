@@ -213,7 +213,7 @@ impl Workshop<'_> {
             (Some(guidance), Some(distillation)) if variant.uses_teacher() => Some(Guide {
                 cache: Arc::clone(&guidance.cache),
                 pairs: if variant.feature.is_some() {
-                    distillation.pairs.clone()
+                    distillation.pairs.listed().to_vec()
                 } else {
                     Vec::new()
                 },

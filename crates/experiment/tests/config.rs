@@ -37,6 +37,31 @@ fn line_of(text: &str) -> Option<usize> {
 }
 
 #[test]
+fn layer_pairs_are_listed_or_left_to_a_strategy() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/headline.toml");
+    let with = |pairs: &str| config::load(&path, None, &[format!("distillation.pairs={pairs}")]);
+    let pairs = |text: &str| with(text).unwrap().distillation.unwrap().pairs;
+    let list = config::Pairs::List(vec![(0, 0), (2, 5)]);
+    assert_eq!(pairs("[[0, 0], [2, 5]]"), list);
+    assert_eq!(pairs("{ list = [[0, 0], [2, 5]] }"), list);
+    assert_eq!(pairs("{ strategy = 'monotone', count = 2 }").count(), 2);
+    for (text, part) in [
+        ("[]", "at least one"),
+        ("3", "strategy ="),
+        ("[[0]]", "[0] is no pair"),
+        ("[[0, 6]]", "out of range"),
+        ("{ strategy = 'papr', count = 2 }", "perhaps `paper`"),
+        ("{ strategy = 'cka', count = 0 }", "at least 1"),
+        ("{ strategy = 'cka', count = 4 }", "3 blocks, the teacher 6"),
+        ("{ strategy = 'cka', cout = 4 }", "perhaps `count`"),
+        ("{ strategy = 'cka' }", "write a list"),
+    ] {
+        let error = with(text).unwrap_err().to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+}
+
+#[test]
 fn every_profile_of_every_shipped_file_resolves() {
     let files = config::list(&experiments()).unwrap();
     assert!(files.iter().any(|(name, _)| name == "headline"));

@@ -1,21 +1,46 @@
-//! Fourier transforms, adaptive pooling and streaming spectra on [candle](candle_core) tensors.
+//! Fourier transforms, pooling and spectra on [candle](candle_core) tensors, differentiable, each
+//! with its definition beside it.
 //!
 //! Everything a spectral loss or a spectral analysis of feature maps needs, and nothing about
-//! models: the two-dimensional transform of real tensors with its gradient ([`rfft2`]), average
-//! pooling over channels with PyTorch's bins ([`adaptive_avg_pool_channels`]), and the amplitude
-//! spectrum along the channel axis, accumulated over any number of images ([`ChannelSpectrum`]). A
-//! complex result is a [`Spectrum`] over one real tensor, since candle has no complex type.
+//! models. candle has no complex type: a complex result is a [`Spectrum`] over one real tensor with
+//! a leading axis of 2.
 //!
-//! **Normalisation** is named as in NumPy and PyTorch ([`Norm`]): `Backward` leaves the forward
-//! transform a plain sum, `Ortho` makes it unitary, `Forward` divides it by the number of points.
-//! **Precision**: f32 and f64 are computed as they are, f16 and bf16 in f32. **Devices**: custom
-//! CPU kernels over rayon, whose results are the same to the bit for any number of threads;
-//! compositions of candle's ops elsewhere. **Strides** may be any.
-//!
-//! | module | what it holds |
+//! | op | formula, or what it does |
 //! |---|---|
+//! | [`fft`], [`ifft`] | `X[k] = s sum x[t] exp(-2 pi i t k / n)`, `x[t] = s' sum X[k] exp(+2 pi i t k / n)` along one axis |
+//! | [`rfft`], [`irfft`] | the same between real samples and the bins `0..=n/2` |
+//! | [`fft2`], [`ifft2`], [`rfft2`], [`irfft2`] | over the last two axes; `…_over` any two |
+//! | [`Spectrum::amplitude`], [`phase`](Spectrum::phase), [`power`](Spectrum::power) | `sqrt(re^2 + im^2)`, `atan2(im, re)`, `re^2 + im^2` |
+//! | [`Spectrum::conj`], [`scale`](Spectrum::scale), [`add`](Spectrum::add), [`sub`](Spectrum::sub), [`mul`](Spectrum::mul), [`mask`](Spectrum::mask) | arithmetic |
+//! | [`Spectrum::to_signal`], [`to_full`](Spectrum::to_full) | the inverse; the bins that a half spectrum leaves out |
+//! | [`radial_average`], [`band_average`], [`FrequencyGrid`] | means over rings and bands of frequency; low- and high-pass masks |
+//! | [`fftshift`], [`ifftshift`] | the zero frequency to the middle, and back |
+//! | [`resize`], [`resize_axis`] | cropping and zero-padding of the spectrum (SciPy's `resample`) |
+//! | [`adaptive_avg_pool_channels`], [`adaptive_avg_pool2d`] | averages over PyTorch's bins |
+//! | [`ChannelSpectrum`], [`SpatialSpectrum`], [`PermutedSpectra`] | mean amplitudes along the channels, over space, and along permuted channels, over any number of images |
+//! | [`AmplitudeStatistics`] | exact counts, mean, spread and quantiles of amplitudes in constant memory; mergeable |
 //! | [`oracle`] | the definitions, slow and obvious, for tests |
 //! | [`planes`] | strided access to the planes of a CPU tensor, for ops of your own |
+//! | `properties` | with the feature `proptest`: property tests for ops of your own |
+//!
+//! **Normalisation** is named as in NumPy and PyTorch ([`Norm`]). Over `n` points (`H W` in two
+//! dimensions):
+//!
+//! | norm | forward `s` | inverse `s'` | Parseval: energy of the full spectrum |
+//! |---|---|---|---|
+//! | `Backward` | 1 | `1/n` | `n` times the signal's |
+//! | `Ortho` | `1/sqrt(n)` | `1/sqrt(n)` | the signal's |
+//! | `Forward` | `1/n` | 1 | `1/n` of the signal's |
+//!
+//! **Axes** are candle's: a number from the front, or [`D::Minus1`](candle_core::D) from the back; a
+//! spectrum's are counted without its leading axis of 2. **Precision**: f32 and f64 are computed as
+//! they are; of f16 and bf16 transforms and averages over bins are computed and returned in f32,
+//! pooling and resizing come back in the type they were given. **Gradients**: transforms, pooling,
+//! amplitude and phase are custom ops with hand-written adjoints; the rest is composed of those and
+//! of candle's own differentiable ops. **Devices**: CPU kernels (rustfft and realfft with cached
+//! plans, over rayon, whose results are the same to the bit for any number of threads); products
+//! with DFT matrices elsewhere. **Strides** may be any. **Errors** ([`Error`]) name the op and the
+//! shape; bad input does not panic.
 //!
 //! ```
 //! use candle_core::{Device, Tensor, Var};
@@ -39,8 +64,13 @@
 //! ```
 #![deny(missing_docs)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod amplitude_statistics;
 mod arithmetic;
+mod averages;
 mod banded;
 mod channel_spectrum;
 mod error;
@@ -54,6 +84,8 @@ mod permuted_spectra;
 pub mod planes;
 mod polar;
 mod pool;
+#[cfg(feature = "proptest")]
+pub mod properties;
 mod real;
 mod resize;
 mod shift;
@@ -62,9 +94,10 @@ mod spectrum;
 mod transforms;
 
 pub use amplitude_statistics::AmplitudeStatistics;
+pub use averages::{band_average, radial_average};
 pub use channel_spectrum::{ChannelSpectrum, WHITE_NOISE_LEVEL};
 pub use error::{Error, Result};
-pub use grid::{FrequencyGrid, band_average, radial_average};
+pub use grid::FrequencyGrid;
 pub use matrices::rfft2_by_matrices;
 pub use norm::Norm;
 pub use permuted_spectra::PermutedSpectra;

@@ -58,12 +58,12 @@ impl Measure {
         }
     }
 
-    /// Its axis with name, unit and, for CKA, range; the errors on a
-    /// logarithmic one where these values allow it and span more than a decade.
+    /// Its axis with name and unit; the errors on a logarithmic one where these
+    /// values allow it and span more than a decade.
     pub fn axis(self, values: &[Vec<Option<f64>>]) -> Axis {
         let axis = Axis::new(self.title());
         match self {
-            Self::Cka => axis.unit("biased; 1: alike").covering(0.0, 1.0),
+            Self::Cka => axis.unit("biased; 1: alike"),
             Self::SpectrumDistance => axis.unit("dB; 0: alike"),
             Self::SpectralLoss | Self::Mse => {
                 let axis = axis.unit("squared feature units; 0: alike");

@@ -22,7 +22,7 @@
 //! ([`adaptive_avg_pool_channels`](spectralkd_spectral::adaptive_avg_pool_channels));
 //! where that is A, which the paper has no case of, the row says so. For the
 //! two errors the larger map is resized to the smaller one in the spectral
-//! domain, and the row says so.
+//! domain ([`resize`](spectralkd_spectral::resize)), and the row says so.
 //! The spectrum distance needs no alignment, since a spectrum is a mean over
 //! positions, and CKA neither: it sees features as they are.
 //!

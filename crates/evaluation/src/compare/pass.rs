@@ -133,11 +133,7 @@ fn aligned(map: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     if map.dims()[2..] == size {
         return Ok(map.clone());
     }
-    Err(crate::Error::Shape {
-        what: "layers that are compared",
-        expected: "[C, H, W] with one H and one W",
-        got: vec![map.dims().to_vec(), size.to_vec()],
-    })
+    Ok(spectralkd_spectral::resize(map, size)?)
 }
 
 /// Adds images `[N, ...]` to sums `[...]`, one after the other.

@@ -32,12 +32,8 @@ impl Score {
 
     fn axis(self) -> Axis {
         match self {
-            Self::Intensity => Axis::new("mean relative intensity")
-                .unit("of each model's highest")
-                .covering(0.0, 1.0),
-            Self::Cka => Axis::new("linear CKA")
-                .unit("biased; 1: alike")
-                .covering(0.0, 1.0),
+            Self::Intensity => Axis::new("mean relative intensity").unit("of each model's highest"),
+            Self::Cka => Axis::new("linear CKA").unit("biased; 1: alike"),
             Self::SpectrumDistance => Axis::new("log-spectral distance").unit("dB; 0: alike"),
         }
     }
@@ -116,7 +112,7 @@ impl Choice {
         let name = self.strategy.name();
         HeatMap::new(
             format!("pairs-{name}"),
-            format!("Layer pairs by the strategy `{name}`"),
+            format!("Layer pairs by strategy: {name}"),
         )
         .caption(caption)
         .rows(axes.0, names(&self.student_layers))

@@ -10,6 +10,7 @@
 mod check;
 mod merge;
 mod nearest;
+mod pairs;
 pub mod raw;
 mod source;
 mod valid;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use merge::Merged;
 pub use nearest::nearest;
+pub use pairs::{Pairs, check_list};
 pub use source::Source;
 pub use toml::Value;
 pub use valid::{

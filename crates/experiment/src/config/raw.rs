@@ -147,8 +147,8 @@ pub struct RawDistillation {
     pub tau: Option<f64>,
     /// Factor of the feature loss, multiplied with the variant's weight.
     pub beta: Option<f64>,
-    /// `[student block, teacher block]`, counted from 0.
-    pub pairs: Vec<[usize; 2]>,
+    /// A list of `[student block, teacher block]`, counted from 0, or a strategy that chooses them.
+    pub pairs: toml::Value,
 }
 
 /// One entry of `[[variants]]`.

@@ -6,6 +6,8 @@ use serde::Serialize;
 use spectralkd_models::ModelConfig;
 use spectralkd_trainer::Cadence;
 
+use super::pairs::Pairs;
+
 /// A checked experiment: one profile, all defaults filled in.
 #[derive(Clone, Debug, Serialize)]
 pub struct Experiment {
@@ -189,8 +191,8 @@ pub struct Distillation {
     pub tau: f64,
     /// Factor of the feature loss.
     pub beta: f64,
-    /// (student block, teacher block).
-    pub pairs: Vec<(usize, usize)>,
+    /// Which blocks are aligned.
+    pub pairs: Pairs,
 }
 
 /// One of the compared runs.

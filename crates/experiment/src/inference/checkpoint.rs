@@ -117,6 +117,14 @@ impl Checkpoint {
         })
     }
 
+    /// Name, weights and their checksum, in words.
+    pub fn in_words(&self) -> String {
+        format!(
+            "{}, weights {} (sha256 {})",
+            self.name, self.origin, self.sha256
+        )
+    }
+
     /// The way from a picture to the model's input.
     ///
     /// # Errors

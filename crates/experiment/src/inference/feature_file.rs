@@ -85,6 +85,11 @@ impl FeatureFile {
         self.images
     }
 
+    /// Leaves out all images but the first `count`, at least 1.
+    pub fn truncate(&mut self, count: usize) {
+        self.images = self.images.min(count.max(1));
+    }
+
     /// Index and shape (channels, height, width) of every layer, ascending.
     pub fn layers(&self) -> Vec<(usize, [usize; 3])> {
         self.layers.iter().map(|l| (l.index, l.map)).collect()

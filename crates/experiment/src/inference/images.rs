@@ -71,6 +71,11 @@ impl Images {
         }
     }
 
+    /// Leaves out all images but the first `count`, at least 1.
+    pub fn truncate(&mut self, count: usize) {
+        self.count = self.count.min(count.max(1));
+    }
+
     /// The number of images, at least 1.
     pub fn len(&self) -> usize {
         self.count

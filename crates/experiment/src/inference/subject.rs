@@ -135,10 +135,7 @@ impl Opened {
     pub fn origin(&self) -> String {
         match &self.source {
             Source::File(file) => file.path().display().to_string(),
-            Source::Model(checkpoint, _) => format!(
-                "{}, weights {} (sha256 {})",
-                checkpoint.name, checkpoint.origin, checkpoint.sha256
-            ),
+            Source::Model(checkpoint, _) => checkpoint.in_words(),
         }
     }
 
@@ -155,6 +152,14 @@ impl Opened {
         match &self.source {
             Source::File(file) => file.images(),
             Source::Model(_, images) => images.len(),
+        }
+    }
+
+    /// Leaves out all images but the first `count`, at least 1.
+    pub fn truncate(&mut self, count: usize) {
+        match &mut self.source {
+            Source::File(file) => file.truncate(count),
+            Source::Model(_, images) => images.truncate(count),
         }
     }
 

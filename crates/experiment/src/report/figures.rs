@@ -168,7 +168,7 @@ pub fn trajectory(experiment: &Experiment, histories: &[RunHistory]) -> Result<O
              seeds; bands run from the lowest to the highest seed.",
         );
     let mut any = false;
-    for &(s, t) in &distillation.pairs {
+    for &(s, t) in distillation.pairs.listed() {
         let mut panel = Panel::new(format!("block {s} ← teacher {t}"));
         for series in by_variant(experiment, histories, &distance_key(s, t)) {
             panel = panel.series(series);
@@ -234,7 +234,7 @@ pub fn layers(experiment: &Experiment, spectra: &Spectra) -> Result<Option<Figur
              ratio where there are more channels. Permuting channels leaves only bin 0 and the total energy as they are: shapes \
              away from bin 0 are no property of the features alone. Students: first seed.",
         );
-    for &(s, t) in &distillation.pairs {
+    for &(s, t) in distillation.pairs.listed() {
         let mut panel = Panel::new(format!("block {s} ← teacher {t}"));
         if let Some(points) = half(teacher.amplitude(t)) {
             panel = panel.series(Series::new("teacher", points).style(TEACHER_STYLE));

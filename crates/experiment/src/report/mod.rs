@@ -18,6 +18,7 @@ use spectralkd_evaluation::statistics::Judgement;
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::folder::RunFolder;
+use crate::layer_pairs;
 use crate::manifest::Manifest;
 use crate::results::{RunResult, Table, results_csv};
 use spectra::Spectra;
@@ -58,6 +59,7 @@ pub fn write(
         figures::trajectory(experiment, &histories)?,
         figures::intensity(experiment, &spectra)?,
         figures::layers(experiment, &spectra)?,
+        layer_pairs::figure(folder)?,
     ]
     .into_iter()
     .flatten()

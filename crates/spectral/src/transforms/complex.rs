@@ -102,17 +102,16 @@ fn transform(
     norm: Norm,
     direction: Direction,
 ) -> Result<Spectrum> {
-    let half = x.half_axis();
-    if let (Some(half), Some(n)) = (half, x.half_samples()) {
-        if axes.contains(&half) {
-            return Err(Error::HalfSpectrum {
-                op,
-                axis: half,
-                half,
-                n,
-                shape: x.dims().to_vec(),
-            });
-        }
+    if let (Some(half), Some(n)) = (x.half_axis(), x.half_samples())
+        && axes.contains(&half)
+    {
+        return Err(Error::HalfSpectrum {
+            op,
+            axis: half,
+            half,
+            n,
+            shape: x.dims().to_vec(),
+        });
     }
     let points = axes.iter().map(|&axis| x.dims()[axis]).product();
     let scale = match direction {

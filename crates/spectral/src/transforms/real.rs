@@ -111,17 +111,16 @@ fn inverse(
     norm: Norm,
 ) -> Result<Tensor> {
     let (shape, last) = (spectrum.dims(), axes[axes.len() - 1]);
-    let half_axis = spectrum.half_axis();
-    if let (Some(half), Some(samples)) = (half_axis, spectrum.half_samples()) {
-        if half != last {
-            return Err(Error::HalfSpectrum {
-                op,
-                axis: last,
-                half,
-                n: samples,
-                shape: shape.to_vec(),
-            });
-        }
+    if let (Some(half), Some(samples)) = (spectrum.half_axis(), spectrum.half_samples())
+        && half != last
+    {
+        return Err(Error::HalfSpectrum {
+            op,
+            axis: last,
+            half,
+            n: samples,
+            shape: shape.to_vec(),
+        });
     }
     let remembered = spectrum.half_samples().unwrap_or(n);
     if shape[last] != n / 2 + 1 || remembered != n || n == 0 {

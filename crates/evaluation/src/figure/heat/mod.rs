@@ -5,7 +5,7 @@ mod data;
 mod paint;
 mod path;
 
-use paint::{cell, scale_bar};
+use paint::{cell, scale_bar, values_fit, written};
 use path::Cells;
 
 use super::axis::Axis;
@@ -15,7 +15,7 @@ use super::{Figure, Head, WIDTH, head_methods, text};
 use crate::error::{FigureProblem, Result};
 
 /// A grid of cells coloured by value, with the values written in where they
-/// fit, a scale above it, and cells marked as chosen or joined by a path.
+/// all fit, a scale above it, and cells marked as chosen or joined by a path.
 ///
 /// The colours are cividis (Nuñez, Anderton, Renslow, 2018): its lightness
 /// rises evenly, so that it reads the same in grey and for the colour-blind.
@@ -123,13 +123,24 @@ impl HeatMap {
             corner: (left, top),
             size: (width, height),
         };
-        for (r, row) in self.values.iter().enumerate() {
-            for (c, value) in row.iter().enumerate() {
-                cell(&mut svg, cells.corner((r, c)), cells.size, *value, &shade);
+        let each = |draw: &mut dyn FnMut((f64, f64), Option<f64>)| {
+            for (r, row) in self.values.iter().enumerate() {
+                for (c, value) in row.iter().enumerate() {
+                    draw(cells.corner((r, c)), *value);
+                }
             }
+        };
+        each(&mut |corner, value| cell(&mut svg, corner, cells.size, value, &shade));
+        cells.join(&mut svg, path);
+        if values_fit(&self.values, cells.size) {
+            each(&mut |corner, value| {
+                if let Some(value) = value {
+                    written(&mut svg, corner, cells.size, value, &shade);
+                }
+            });
         }
         cells.frame(&mut svg, &self.marked);
-        cells.join(&mut svg, path);
+        cells.frame(&mut svg, path);
         let every = (18.0 / height).ceil() as usize;
         for (r, name) in self.rows.1.iter().enumerate().step_by(every) {
             let y = top + (r as f64 + 0.5) * height + 5.0;

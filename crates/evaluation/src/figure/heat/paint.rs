@@ -8,6 +8,9 @@ use crate::figure::svg::{Anchor, Svg, Value};
 use crate::figure::{WIDTH, rect, text};
 use crate::format::significant;
 
+/// Font size of values in cells, as in the style sheet.
+const VALUE_SIZE: f64 = 12.0;
+
 /// The colours of the values.
 pub(super) fn scale_bar(svg: &mut Svg, axis: &Axis, ends: (f64, f64), left: f64, top: f64) {
     const STEPS: usize = 48;
@@ -34,7 +37,14 @@ pub(super) fn scale_bar(svg: &mut Svg, axis: &Axis, ends: (f64, f64), left: f64,
     }
 }
 
-/// A cell in the colour of its value, with the value written in where it fits.
+/// Whether the values fit into cells of this size, all of them: a map with
+/// only some would draw the eye to those.
+pub(super) fn values_fit(values: &[Vec<Option<f64>>], size: (f64, f64)) -> bool {
+    let fits = |v: f64| text::width(&significant(v, 2), VALUE_SIZE) + 4.0 <= size.0;
+    size.1 >= 18.0 && values.iter().flatten().flatten().all(|v| fits(*v))
+}
+
+/// A cell in the colour of its value.
 pub(super) fn cell(
     svg: &mut Svg,
     corner: (f64, f64),
@@ -44,28 +54,49 @@ pub(super) fn cell(
 ) {
     let gap = if size.0 > 12.0 { 0.6 } else { 0.0 };
     let inner = (size.0 - gap, size.1 - gap);
-    let Some(value) = value else {
-        return rect(svg, "missing", corner, inner);
-    };
-    let colour = cividis(shade.at(value));
-    filled(svg, corner, inner, colour);
-    let label = significant(value, 2);
-    if text::width(&label, 12.0) + 4.0 <= size.0 && size.1 >= 18.0 {
-        let [r, g, b] = colour.map(f64::from);
-        let dark = 0.299 * r + 0.587 * g + 0.114 * b < 128.0;
-        let class = if dark {
-            "cell on-dark"
-        } else {
-            "cell on-light"
-        };
-        let (x, y) = (corner.0 + size.0 / 2.0, corner.1 + size.1 / 2.0 + 4.5);
-        svg.label(x, y, class, Anchor::Middle, &label);
+    match value {
+        None => rect(svg, "missing", corner, inner),
+        Some(value) => filled(svg, corner, inner, cividis(shade.at(value))),
     }
 }
 
+/// The value of a cell, with a rim in the colour of the cell that keeps it
+/// readable on a line.
+pub(super) fn written(
+    svg: &mut Svg,
+    corner: (f64, f64),
+    size: (f64, f64),
+    value: f64,
+    shade: &Scale,
+) {
+    let colour = cividis(shade.at(value));
+    let [r, g, b] = colour.map(f64::from);
+    let dark = 0.299 * r + 0.587 * g + 0.114 * b < 128.0;
+    let class = if dark {
+        "cell on-dark"
+    } else {
+        "cell on-light"
+    };
+    svg.text_element(
+        "text",
+        &[
+            ("class", class.into()),
+            ("x", (corner.0 + size.0 / 2.0).into()),
+            ("y", (corner.1 + size.1 / 2.0 + 4.5).into()),
+            ("text-anchor", "middle".into()),
+            ("stroke", Value::Text(&hex(colour))),
+        ],
+        &significant(value, 2),
+    );
+}
+
+fn hex([r, g, b]: [u8; 3]) -> String {
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
+
 /// A rectangle of one colour.
-fn filled(svg: &mut Svg, corner: (f64, f64), size: (f64, f64), [r, g, b]: [u8; 3]) {
-    let fill = format!("#{r:02x}{g:02x}{b:02x}");
+pub(super) fn filled(svg: &mut Svg, corner: (f64, f64), size: (f64, f64), colour: [u8; 3]) {
+    let fill = hex(colour);
     svg.leaf(
         "rect",
         &[

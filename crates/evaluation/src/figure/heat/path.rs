@@ -1,13 +1,15 @@
 //! Chosen cells of a heat map, and the line that joins them.
 
+use super::cividis::cividis;
+use super::paint::filled;
 use crate::figure::plot::{LINE, NAME_SIZE};
-use crate::figure::svg::{Anchor, Svg, Value};
+use crate::figure::svg::{Anchor, Svg};
 use crate::figure::{WIDTH, rect, text};
 
 /// Distance of a frame from the edge of its cell.
 const INSET: f64 = 2.0;
 /// Width of the key beside the name of a path.
-const KEY: f64 = 40.0;
+const KEY: f64 = 54.0;
 
 /// Where the cells lie: the first one's corner, and their size.
 #[derive(Clone, Copy)]
@@ -36,8 +38,8 @@ impl Cells {
         }
     }
 
-    /// Frames the cells and joins each with the next, from frame to frame, so
-    /// that no line runs through the value of a chosen cell.
+    /// Joins each cell with the next, from frame to frame, so that no line runs
+    /// through a chosen cell.
     pub(super) fn join(&self, svg: &mut Svg, cells: &[(usize, usize)]) {
         let links: Vec<_> = cells
             .windows(2)
@@ -48,7 +50,6 @@ impl Cells {
                 svg.line(class, from, to);
             }
         }
-        self.frame(svg, cells);
     }
 
     /// The point of a cell's frame that lies towards another cell.
@@ -75,25 +76,16 @@ pub(super) fn fits(name: &str, used: f64) -> bool {
 pub(super) fn key(svg: &mut Svg, name: &str, top: f64) {
     let name = text::fit(name, NAME_SIZE, WIDTH - KEY - 30.0);
     let x = WIDTH - 10.0 - text::width(&name, NAME_SIZE);
-    let (left, y) = (x - KEY - 6.0, top + LINE / 2.0);
-    let size = (10.0, 8.0);
-    let corners = [(left, y - 8.0), (left + KEY - size.0, y)];
-    let link = [
-        (left + size.0, y),
-        (left + KEY - size.0, y + size.1 / 2.0 - 4.0),
-    ];
-    for class in ["path-edge", "path"] {
-        let points = svg.points(&link);
-        svg.leaf(
-            "polyline",
-            &[
-                ("class", Value::Text(class)),
-                ("points", Value::Text(&points)),
-            ],
-        );
-        for corner in corners {
-            rect(svg, class, corner, size);
-        }
+    // Two cells out of a map, with one between them.
+    let cells = Cells {
+        corner: (x - KEY - 6.0, top + 1.0),
+        size: (KEY / 3.0, 17.0),
+    };
+    let ends = [(0, 0), (0, 2)];
+    for end in ends {
+        filled(svg, cells.corner(end), cells.size, cividis(0.3));
     }
+    cells.join(svg, &ends);
+    cells.frame(svg, &ends);
     svg.label(x, top + LINE - 5.0, "name", Anchor::Start, &name);
 }

@@ -69,6 +69,8 @@ fn what_cannot_be_drawn_is_an_error() {
         P::TooMany { got: 9, most: 8 }
     ));
 
+    let beyond = heat_map(2, 3, |_, _| Some(1.0)).path("p", vec![(0, 0), (2, 0)]);
+    assert!(matches!(problem(beyond.draw()), P::Length { got: 3, .. }));
     let bars = |values| {
         BarChart::new("b", "b")
             .categories("c", vec!["x".into()])

@@ -176,3 +176,37 @@ fn cells_are_the_csv() {
     assert_eq!(with_class(&doc, "missing").len(), 5);
     assert_eq!(csv.numbers("marked").unwrap().iter().sum::<f64>(), 2.0);
 }
+
+#[test]
+fn a_path_joins_its_cells_in_order() {
+    let cells = [(0, 0), (1, 3), (2, 1)];
+    let map = heat_map(3, 5, |_, _| Some(1.0)).mark(vec![]);
+    let figure = map.path("chosen", cells.to_vec()).draw().unwrap();
+    let text = figure.inline();
+    let doc = Document::parse(&text).unwrap();
+    let path = with_class(&doc, "path");
+    // The key comes first: a link and two cells; then the links, then the cells.
+    let links: Vec<_> = path.iter().filter(|n| n.has_tag_name("line")).collect();
+    let frames: Vec<_> = path.iter().filter(|n| n.has_tag_name("rect")).collect();
+    assert_eq!((links.len(), frames.len()), (3, 5));
+    let box_of = |n: &Node| {
+        let (x, y) = (attribute(*n, "x"), attribute(*n, "y"));
+        (
+            x..=x + attribute(*n, "width"),
+            y..=y + attribute(*n, "height"),
+        )
+    };
+    for (step, link) in links[1..].iter().enumerate() {
+        for (frame, (x, y)) in [(step, ("x1", "y1")), (step + 1, ("x2", "y2"))] {
+            let (across, down) = box_of(frames[frame + 2]);
+            assert!(across.contains(&attribute(**link, x)), "{link:?}");
+            assert!(down.contains(&attribute(**link, y)), "{link:?}");
+        }
+    }
+    let csv = Reader::parse(&figure.csv).unwrap();
+    for (step, (r, c)) in cells.into_iter().enumerate() {
+        let row = &csv.rows[r * 5 + c];
+        assert_eq!(row.last().unwrap(), &(step + 1).to_string());
+    }
+    assert!(figure.description().ends_with("chosen: 0, 0; 1, 3; 2, 1."));
+}

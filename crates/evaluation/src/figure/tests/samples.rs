@@ -136,6 +136,13 @@ pub(super) fn samples() -> Vec<Figure> {
         interval_plot(&[("far away", &[40.0, 41.0, 43.0])]).draw(),
         heat_map(4, 6, value).draw(),
         heat_map(24, 48, value).draw(),
+        heat_map(6, 8, value)
+            .path("chosen pairs", vec![(0, 0), (1, 5), (4, 2), (4, 7), (5, 7)])
+            .draw(),
+        heat_map(2, 2, value)
+            .rows(long, vec!["0".into(), "1".into()])
+            .path(long, vec![(0, 1), (1, 0)])
+            .draw(),
     ];
     drawn.into_iter().map(Result::unwrap).collect()
 }

@@ -3,6 +3,7 @@
 use spectralkd_models::ModelInfo;
 
 use super::{Fail, positive};
+use crate::config::pairs::Pairs;
 use crate::config::raw::{RawDistillation, RawTrain};
 use crate::config::valid::{Distillation, Train};
 use crate::error::Result;
@@ -102,42 +103,14 @@ pub(super) fn distillation(
     if !(beta.is_finite() && beta >= 0.0) {
         return Err(fail("distillation.beta", "must not be negative".into()).into());
     }
-    if raw.pairs.is_empty() {
-        return Err(fail(
-            "distillation.pairs",
-            "give at least one [student block, teacher block]".into(),
-        )
-        .into());
-    }
-    for (i, [s, t]) in raw.pairs.iter().enumerate() {
-        let key = format!("distillation.pairs.{i}");
-        let (Some(a), Some(b)) = (student.taps.get(*s), teacher.taps.get(*t)) else {
-            let message = format!(
-                "[{s}, {t}] is out of range: the student has {} blocks, the teacher {}, counted from 0",
-                student.taps.len(),
-                teacher.taps.len(),
-            );
-            return Err(fail(&key, message).into());
-        };
-        if a[1..] != b[1..] {
-            let message = format!(
-                "the student's map is {}x{}, the teacher's {}x{}: both need the same patch grid",
-                a[1], a[2], b[1], b[2],
-            );
-            return Err(fail(&key, message).into());
-        }
-        if a[0] > b[0] {
-            let message = format!(
-                "the student has {} channels, the teacher only {}: pooling works on the teacher's side",
-                a[0], b[0],
-            );
-            return Err(fail(&key, message).into());
-        }
-    }
+    let pairs = Pairs::parse(&raw.pairs).map_err(|(key, message)| fail(&key, message))?;
+    pairs
+        .check(student, teacher)
+        .map_err(|(key, message)| fail(&key, message))?;
     Ok(Distillation {
         alpha,
         tau,
         beta,
-        pairs: raw.pairs.iter().map(|[s, t]| (*s, *t)).collect(),
+        pairs,
     })
 }

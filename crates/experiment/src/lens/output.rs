@@ -1,0 +1,114 @@
+//! The folder that a look through the lens leaves behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use spectralkd_base::files::write_atomic;
+use spectralkd_evaluation::figure::Figure;
+use spectralkd_evaluation::report::Report;
+
+use crate::error::{Error, Result};
+use crate::folder::move_aside;
+use crate::machine::machine;
+use crate::manifest::{Provenance, now, write_json};
+
+/// A folder of tables, figures, a report and a manifest.
+pub(super) struct Output {
+    root: PathBuf,
+}
+
+/// `manifest.json`: what was looked at, by what, and on what.
+#[derive(Serialize)]
+struct Manifest<'a> {
+    started: String,
+    provenance: &'a Provenance,
+    machine: String,
+    subjects: Vec<Looked<'a>>,
+    images: String,
+    settings: serde_json::Value,
+}
+
+/// One model or file, as the manifest names it.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Looked<'a> {
+    pub label: &'a str,
+    pub origin: &'a str,
+    pub images: usize,
+    pub notes: &'a [String],
+}
+
+impl Output {
+    /// Makes the folder; an earlier one is moved aside if `fresh`.
+    ///
+    /// # Errors
+    /// The folder holds something already, or cannot be made.
+    pub fn make(root: &Path, fresh: bool) -> Result<Self> {
+        let occupied = fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
+        if occupied && fresh {
+            move_aside(root)?;
+        } else if occupied {
+            return Err(Error::Missing(format!(
+                "{} is not empty: name another folder with --out, or move this one aside with --fresh",
+                root.display()
+            )));
+        }
+        fs::create_dir_all(root).map_err(Error::write(root))?;
+        Ok(Self {
+            root: root.to_owned(),
+        })
+    }
+
+    /// A folder within this one; made if it is not there.
+    pub fn sub(&self, name: &str) -> Result<Self> {
+        let root = self.root.join(name);
+        fs::create_dir_all(&root).map_err(Error::write(&root))?;
+        Ok(Self { root })
+    }
+
+    /// The path of a file in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Writes a file.
+    pub fn save(&self, name: &str, text: &str) -> Result<()> {
+        Ok(write_atomic(&self.path(name), text.as_bytes())?)
+    }
+
+    /// Writes figures as SVG into `figures/`, their data beside them.
+    pub fn figures(&self, figures: &[Figure]) -> Result<()> {
+        let folder = self.sub("figures")?;
+        for figure in figures {
+            folder.save(&format!("{}.svg", figure.id), &figure.standalone())?;
+            folder.save(&format!("{}.csv", figure.id), &figure.csv)?;
+        }
+        Ok(())
+    }
+
+    /// Writes `report.html`; its path.
+    pub fn report(&self, report: &Report) -> Result<PathBuf> {
+        let path = self.path("report.html");
+        report.write(&path)?;
+        Ok(path)
+    }
+
+    /// Writes `manifest.json`.
+    pub fn manifest(
+        &self,
+        provenance: &Provenance,
+        subjects: &[Looked<'_>],
+        images: String,
+        settings: serde_json::Value,
+    ) -> Result<()> {
+        let manifest = Manifest {
+            started: now(),
+            provenance,
+            machine: machine(),
+            subjects: subjects.to_vec(),
+            images,
+            settings,
+        };
+        write_json(&self.path("manifest.json"), &manifest)
+    }
+}
