@@ -7,7 +7,8 @@
 //!
 //! For one core: `RAYON_NUM_THREADS=1 taskset -c 0 cargo bench ...`.
 
-use candle_core::{Tensor, Var};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};
 use spectralkd_base::random::Stream;
 use spectralkd_spectral::{
@@ -44,15 +45,14 @@ fn benches(c: &mut Criterion) {
         let values: Vec<f32> = (0..b * ch * h * w)
             .map(|_| stream.uniform() as f32 - 0.5)
             .collect();
-        let device = candle_core::Device::Cpu;
-        let maps = Var::from_vec(values.clone(), (b, ch, h, w), &device).unwrap();
-        let tokens = Var::from_vec(values, (b, h, w, ch), &device).unwrap();
+        let maps = Var::from_vec(values.clone(), (b, ch, h, w), &Device::Cpu).unwrap();
+        let tokens = Var::from_vec(values, (b, h, w, ch), &Device::Cpu).unwrap();
         for (name, op) in OPS {
             let mut group = c.benchmark_group(format!("{name}/{b}x{ch}x{h}x{w}"));
             group.sample_size(20);
             group.bench_function("fwd", |bench| bench.iter(|| op(&maps.detach()).unwrap()));
-            let both = |x: &Tensor| op(x)?.sqr()?.sum_all()?.backward();
-            let both = |x: &Tensor| both(x).map_err(spectralkd_spectral::Error::from);
+            let both =
+                |x: &Tensor| -> Result<GradStore> { Ok(op(x)?.sqr()?.sum_all()?.backward()?) };
             group.bench_function("both", |bench| bench.iter(|| both(&maps).unwrap()));
             group.bench_function("tokens/both", |bench| {
                 bench.iter(|| both(&tokens.permute((0, 3, 1, 2)).unwrap()).unwrap());

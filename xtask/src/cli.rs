@@ -29,6 +29,8 @@ pub enum Command {
     Features(Features),
     /// Measure the accuracy of a model on labelled images.
     Evaluate(Evaluate),
+    /// The spectra of a model, or of several on one axis, with the controls beside them.
+    Analyze(Analyze),
     /// All pairs of layers of two models: losses, similarity and distances, as tables and heat maps.
     Compare(Compare),
     /// Write a trained run as a folder that timm opens.
@@ -207,6 +209,28 @@ pub struct Reproduce {
     /// Train the teacher anew by its own recipe instead of using the weights in the repository.
     #[arg(long)]
     pub train_teacher: bool,
+}
+
+/// Arguments of `analyze`.
+#[derive(Debug, Args)]
+pub struct Analyze {
+    #[command(flatten)]
+    pub model: Model,
+    /// A file with `features.<i>` [B, C, H, W] from anywhere, instead of a model.
+    #[arg(long, value_name = "F.safetensors", conflicts_with_all = ["model", "weights"])]
+    pub features: Option<PathBuf>,
+    /// The name in figures.
+    #[arg(long, value_name = "NAME")]
+    pub label: Option<String>,
+    /// Another model on the same axes, as in label=student,model=deit_tiny_patch16_224,weights=DIR or
+    /// label=x,features=FILE; may be given several times.
+    #[arg(long, value_name = "SUBJECT")]
+    pub also: Vec<Subject>,
+    /// Random permutations of the channels, against which the spectra are drawn; 0 for none.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub permutations: usize,
+    #[command(flatten)]
+    pub look: Look,
 }
 
 /// Arguments of `compare`.

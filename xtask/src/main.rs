@@ -3,6 +3,7 @@
 //! Everything that does work lives in `spectralkd-experiment` and the crates below it; this is
 //! the only place that prints, and the only one (with the benches) that chooses an allocator.
 
+mod analyze;
 mod cli;
 mod compare;
 mod doctor;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Models(arguments) => models::models(&arguments),
         Command::Features(arguments) => features::features(&arguments),
         Command::Evaluate(arguments) => evaluate::evaluate(&arguments),
+        Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Export(arguments) => export::export(&arguments),
         Command::Doctor => doctor::doctor(),

@@ -148,15 +148,30 @@ impl Reader {
     /// # Errors
     /// [`Error::Csv`] when the column is missing or a field is no number.
     pub fn numbers(&self, column: &str) -> Result<Vec<f64>> {
-        let texts = self.texts(column)?;
-        let parse = |(row, text): (usize, &&str)| {
-            text.parse().map_err(|_| Error::Csv {
-                line: row + 2,
-                problem: format!("column `{column}` holds `{text}`, which is no number"),
-            })
-        };
-        texts.iter().enumerate().map(parse).collect()
+        let texts = self.texts(column)?.into_iter().enumerate();
+        texts.map(|(row, text)| number(column, row, text)).collect()
     }
+
+    /// The numbers of a column, none where a field is empty ([`Field::optional`]).
+    ///
+    /// # Errors
+    /// [`Error::Csv`] when the column is missing or a field is neither a number nor empty.
+    pub fn optional_numbers(&self, column: &str) -> Result<Vec<Option<f64>>> {
+        let texts = self.texts(column)?.into_iter().enumerate();
+        let parse = |(row, text): (usize, &str)| match text {
+            "" => Ok(None),
+            text => number(column, row, text).map(Some),
+        };
+        texts.map(parse).collect()
+    }
+}
+
+/// The number in a column of row `row`, from 0 below the header.
+fn number(column: &str, row: usize, text: &str) -> Result<f64> {
+    text.parse().map_err(|_| Error::Csv {
+        line: row + 2,
+        problem: format!("column `{column}` holds `{text}`, which is no number"),
+    })
 }
 
 /// The records of a text, each with the line it starts on.

@@ -133,6 +133,14 @@ pub enum Error {
         /// What is wrong there.
         problem: String,
     },
+    /// The eigenvalues of a covariance were not found.
+    #[error(
+        "the eigenvalues of a covariance of {size} channels do not converge: are its features finite?"
+    )]
+    Eigenvalues {
+        /// Channels of the layer.
+        size: usize,
+    },
     /// A file could not be written.
     #[error(transparent)]
     File(#[from] spectralkd_base::FileError),

@@ -2,7 +2,9 @@
 //! axis, and how far a student's layer is from its teacher's.
 //!
 //! Features come as pairs (layer, tensor of shape `[B, C, H, W]`) from any model,
-//! batch by batch; memory does not grow with the number of images.
+//! batch by batch; memory does not grow with the number of images. [`ModelSpectra`] holds the
+//! spectra alone, [`ModelAnalysis`] all that a layer's features tell, with the control of random
+//! channel orders, tables and figures.
 //!
 //! The order of channels in a network is arbitrary: of a spectrum along
 //! channels only the zero frequency and the total energy survive a permutation.
@@ -23,8 +25,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod analysis;
 mod distance;
 mod model;
 
+pub use analysis::{
+    AnalysedLayer, AnalysedModel, AnalysisOptions, BinQuantiles, Entropy, ModelAnalysis, Permuted,
+    depth_figure, intensity_figure, normalised_intensity_figure, radial_figure, spectra_figure,
+};
 pub use distance::{PairDistance, PairDistances, log_spectral_distance};
 pub use model::ModelSpectra;

@@ -8,7 +8,7 @@
 //! Quantities and formulas are explained in docs/SPECTRAL.md; they are computed by the crate
 //! `spectralkd-evaluation`.
 
-//pub mod analyze;
+pub mod analyze;
 pub mod compare;
 
 mod output;
