@@ -184,15 +184,6 @@ fn write_report(
     );
     for seen in all {
         let figures = vec![spectra_figure(&seen.model)?, radial_figure(&seen.model)?];
-        let figures: Vec<_> = figures
-            .into_iter()
-            .map(|mut figure| {
-                if !seen.folder.is_empty() {
-                    figure.id = format!("{}-{}", figure.id, seen.folder);
-                }
-                figure
-            })
-            .collect();
         output.figures(&figures)?;
         let files = TABLES.map(|name| match seen.folder.as_str() {
             "" => (name.to_owned(), name.to_owned()),
@@ -210,7 +201,10 @@ fn write_report(
         .map(|seen| (seen.model.name.clone(), seen.origin.clone()))
         .collect();
     facts.push(("images".into(), options.images_in_words()));
-    facts.push(("random channel orders".into(), format!("{permutations}, seed {}", options.seed)));
+    facts.push((
+        "random channel orders".into(),
+        format!("{permutations}, seed {}", options.seed),
+    ));
     facts.push(("command".into(), options.provenance.command.clone()));
     report = report
         .section(Section::new("What this can and cannot say").list(LIMITS))
@@ -278,7 +272,10 @@ fn band(layer: &AnalysedLayer) -> String {
 fn text(all: &[Seen]) -> String {
     let mut lines = Vec::new();
     for seen in all {
-        lines.push(format!("{} ({} images)", seen.model.name, seen.model.images));
+        lines.push(format!(
+            "{} ({} images)",
+            seen.model.name, seen.model.images
+        ));
         lines.push(format!(
             "{:>6}  {:>10}  {:>10}  {:>14}",
             "layer", "intensity", "normalised", "effective rank"
