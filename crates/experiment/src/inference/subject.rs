@@ -211,7 +211,7 @@ mod tests {
         let weights = parse("weights=exported/").unwrap();
         assert!(matches!(weights.source, SubjectSource::Model(r) if r.model.is_none()));
         for (text, part) in [
-            ("lable=x,model=y", "did you mean `label`?"),
+            ("labels=x,model=y", "did you mean `label`?"),
             ("label=x", "give model, weights or features"),
             ("features=a,model=b", "either features"),
             ("model=", "no KEY=VALUE"),

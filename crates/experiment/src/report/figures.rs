@@ -187,14 +187,6 @@ pub fn intensity(experiment: &Experiment, spectra: &Spectra) -> Result<Option<Fi
     let Some(teacher) = &spectra.teacher else {
         return Ok(None);
     };
-    let depth = |layer: usize, layers: usize| layer as f64 / (layers.max(2) - 1) as f64;
-    let points = |values: &[f64]| -> Vec<(f64, f64)> {
-        values
-            .iter()
-            .enumerate()
-            .map(|(i, v)| (depth(i, values.len()), *v))
-            .collect()
-    };
     let mut chart = LineChart::new("intensity", "Model-wise intensity over depth")
         .x(Axis::new("depth").unit("0: first block, 1: last block"))
         .y(Axis::new("normalised intensity").unit("white noise of the same width and RMS: 1"))
@@ -204,14 +196,10 @@ pub fn intensity(experiment: &Experiment, spectra: &Spectra) -> Result<Option<Fi
              a scale. The value depends on the order of channels, which is arbitrary. Students: mean over seeds, \
              bands from the lowest to the highest seed.",
         )
-        .series(Series::new("teacher", points(&teacher.normalised_intensity())).style(TEACHER_STYLE));
+        .series(Series::new("teacher", teacher.normalised_intensity()).style(TEACHER_STYLE));
     for (i, variant) in experiment.variants.iter().enumerate() {
         if let Some(Intensity { mean, band }) = spectra.intensity(&variant.name) {
-            chart = chart.series(
-                Series::new(&variant.label, points(&mean))
-                    .band(band)
-                    .style(i),
-            );
+            chart = chart.series(Series::new(&variant.label, mean).band(band).style(i));
         }
     }
     Ok(Some(chart.draw()?))

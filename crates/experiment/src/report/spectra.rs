@@ -13,7 +13,8 @@ use crate::folder::RunFolder;
 pub struct Layers {
     /// Mean amplitudes by layer and bin.
     amplitudes: Vec<Vec<f64>>,
-    normalised: Vec<f64>,
+    /// None for a layer that is zero everywhere.
+    normalised: Vec<Option<f64>>,
 }
 
 impl Layers {
@@ -35,7 +36,7 @@ impl Layers {
         };
         let table = read(&spectra)?;
         let mut layers = Self {
-            normalised: read(&intensity)?.numbers("normalised_intensity")?,
+            normalised: read(&intensity)?.optional_numbers("normalised_intensity")?,
             ..Self::default()
         };
         for (layer, amplitude) in table
@@ -60,17 +61,26 @@ impl Layers {
             .filter(|a| !a.is_empty())
     }
 
-    /// Intensity of each layer over that of white noise of the same width and RMS.
-    pub fn normalised_intensity(&self) -> Vec<f64> {
-        self.normalised.clone()
+    /// Intensity over that of white noise of the same width and RMS, over relative depth; without layers that
+    /// are zero everywhere.
+    pub fn normalised_intensity(&self) -> Vec<(f64, f64)> {
+        let layers = self.normalised.iter().enumerate();
+        let point =
+            |(i, value): (usize, &Option<f64>)| Some((depth(i, self.normalised.len()), (*value)?));
+        layers.filter_map(point).collect()
     }
 }
 
-/// Normalised intensity by layer.
-#[derive(Clone, Debug)]
+/// 0 for the first layer, 1 for the last.
+fn depth(layer: usize, layers: usize) -> f64 {
+    layer as f64 / (layers.max(2) - 1) as f64
+}
+
+/// Normalised intensity over relative depth.
+#[derive(Clone, Debug, Default)]
 pub struct Intensity {
-    /// Mean over seeds.
-    pub mean: Vec<f64>,
+    /// (Depth, mean over seeds).
+    pub mean: Vec<(f64, f64)>,
     /// (Lowest, highest) seed.
     pub band: Vec<(f64, f64)>,
 }
@@ -111,21 +121,21 @@ impl Spectra {
             .map(|(_, l)| l)
     }
 
-    /// Normalised intensity of a variant's layers over its seeds.
+    /// Normalised intensity of a variant's layers over its seeds; without layers that are zero everywhere in one of
+    /// them.
     pub fn intensity(&self, variant: &str) -> Option<Intensity> {
         let runs: Vec<&Layers> = self.students(variant).collect();
-        let depth = runs.iter().map(|l| l.normalised.len()).min()?;
-        let at = |i: usize| runs.iter().map(move |l| l.normalised[i]);
-        let mean = |i: usize| at(i).sum::<f64>() / runs.len() as f64;
-        let band = |i: usize| {
-            (
-                at(i).fold(f64::INFINITY, f64::min),
-                at(i).fold(f64::NEG_INFINITY, f64::max),
-            )
-        };
-        Some(Intensity {
-            mean: (0..depth).map(mean).collect(),
-            band: (0..depth).map(band).collect(),
-        })
+        let layers = runs.iter().map(|l| l.normalised.len()).min()?;
+        let mut intensity = Intensity::default();
+        for i in 0..layers {
+            let seeds: Option<Vec<f64>> = runs.iter().map(|l| l.normalised[i]).collect();
+            let Some(seeds) = seeds else { continue };
+            let mean = seeds.iter().sum::<f64>() / seeds.len() as f64;
+            let low = seeds.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = seeds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            intensity.mean.push((depth(i, layers), mean));
+            intensity.band.push((low, high));
+        }
+        Some(intensity)
     }
 }
