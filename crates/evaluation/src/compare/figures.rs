@@ -28,7 +28,8 @@ impl Comparison {
     pub fn figure(&self, measure: Measure, axes: (&str, &str)) -> Result<Figure> {
         let values = self.matrix(measure);
         let id = format!("compare-{}", measure.column().replace('_', "-"));
-        HeatMap::new(id, format!("{} and {}", self.a.name, self.b.name))
+        let title = sentence(measure.title());
+        HeatMap::new(id, format!("{title}: {} and {}", self.a.name, self.b.name))
             .caption(self.caption(measure))
             .rows(axes.0, layers(&self.a))
             .columns(axes.1, layers(&self.b))

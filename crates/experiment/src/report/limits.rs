@@ -57,8 +57,8 @@ pub fn limits(experiment: &Experiment, table: &Table, manifest: Option<&Manifest
         );
     }
     limits.push(
-        "Spectra along channels depend on the arbitrary order of channels; no permutation control is drawn in this \
-         report, so shapes away from bin 0 should not be read as a finding."
+        "Spectra along channels depend on the arbitrary order of channels; no random orders are drawn in this \
+         report (cargo xtask analyze draws them), so shapes away from bin 0 should not be read as a finding."
             .into(),
     );
     limits.push(
