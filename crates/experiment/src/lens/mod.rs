@@ -12,6 +12,7 @@ pub mod analyze;
 pub mod compare;
 
 mod output;
+mod side;
 
 use std::path::PathBuf;
 
