@@ -128,12 +128,16 @@ def build(args: argparse.Namespace) -> pathlib.Path:
     """The binary of ours, built first unless told otherwise.
 
     The dev profile of this workspace is optimised, so `target/debug` is what to time.
+
+    Raises Failed where the build fails.
     """
     if args.xtask:
         return args.xtask.resolve()
     if not args.no_build:
         note("cargo build -p xtask ...")
-        command(["cargo", "build", "--quiet", "--package", "xtask"], "the build")
+        done = subprocess.run(["cargo", "build", "--package", "xtask"], cwd=ROOT)
+        if done.returncode != 0:
+            raise Failed("cargo build -p xtask failed, with what it says above")
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
     return ROOT / target / "debug" / ("xtask.exe" if os.name == "nt" else "xtask")
 
