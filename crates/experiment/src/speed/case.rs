@@ -118,6 +118,13 @@ pub struct Length {
     pub runs: usize,
 }
 
+impl Length {
+    /// All runs.
+    pub fn all(self) -> usize {
+        self.warmup.saturating_add(self.runs)
+    }
+}
+
 impl Case {
     /// Its name: `step`, `train`, `infer`, `loss`.
     pub fn name(&self) -> &'static str {

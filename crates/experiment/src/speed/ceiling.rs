@@ -12,12 +12,14 @@ use spectralkd_nn::kernels::simd::{self, Simd, WithSimd};
 /// Independent chains of multiply-adds on each thread. More than latency times throughput of a fused multiply-add (4
 /// cycles, 2 a cycle on current x86), and few enough for the 16 registers of AVX2.
 const CHAINS: usize = 12;
-/// Multiply-adds of a chain: some ten milliseconds.
-const ROUNDS: usize = 1 << 22;
+/// Multiply-adds of a chain: one or two milliseconds.
+const ROUNDS: usize = 1 << 19;
+/// Of so many measurements of multiply-adds the best counts; short and many, to find a moment without disturbance.
+const ATTEMPTS: usize = 100;
 /// Rows and columns of the matrices.
 const SIDE: usize = 2048;
-/// Of so many measurements the best counts.
-const ATTEMPTS: usize = 6;
+/// Of so many matrix products the best counts.
+const PRODUCTS: usize = 6;
 
 /// Rates in f32 on all threads of a pool together, in 1e9 floating-point operations per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ impl Ceiling {
     pub fn measure() -> Self {
         Self {
             fma_gflop_per_s: best(ATTEMPTS, || multiply_adds(ROUNDS)),
-            sgemm_gflop_per_s: sgemm(SIDE, ATTEMPTS),
+            sgemm_gflop_per_s: sgemm(SIDE, PRODUCTS),
         }
     }
 }

@@ -24,6 +24,9 @@ mod table;
 mod timed_task;
 mod training;
 
+#[cfg(test)]
+mod tests;
+
 pub use case::{Case, Length, Named, Precision};
 pub use ceiling::Ceiling;
 pub use record::Record;

@@ -49,7 +49,7 @@ pub(super) fn repeat(
 ) -> Result<Timing> {
     let mut marks = Marks::default();
     marks.mark();
-    for _ in 0..length.warmup + length.runs {
+    for _ in 0..length.all() {
         if interrupt.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
@@ -57,4 +57,49 @@ pub(super) fn repeat(
         marks.mark();
     }
     Ok(marks.timing(length.warmup))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_first_runs_do_not_count() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let marks = Marks(vec![at(0), at(5), at(6), at(8)]);
+        assert_eq!(marks.timing(1).seconds, [1.0, 2.0]);
+        assert_eq!(marks.timing(0).seconds, [5.0, 1.0, 2.0]);
+    }
+
+    #[test]
+    fn everything_runs_as_often_as_asked() {
+        let go = AtomicBool::new(false);
+        let mut calls = 0;
+        let length = Length { warmup: 3, runs: 4 };
+        let timing = repeat(length, &go, || {
+            calls += 1;
+            Ok(())
+        });
+        assert_eq!((calls, timing.unwrap().seconds.len()), (7, 4));
+    }
+
+    #[test]
+    fn an_error_or_a_stop_ends_it() {
+        let (go, length) = (AtomicBool::new(false), Length { warmup: 0, runs: 9 });
+        let mut calls = 0;
+        let failed = repeat(length, &go, || {
+            calls += 1;
+            Err(Error::Missing("this".into()))
+        });
+        assert!(matches!(failed, Err(Error::Missing(_))) && calls == 1);
+        let stopped = repeat(length, &go, || {
+            go.store(true, Ordering::Relaxed);
+            calls += 1;
+            Ok(())
+        });
+        assert!(matches!(stopped, Err(Error::Interrupted)) && calls == 2);
+    }
 }

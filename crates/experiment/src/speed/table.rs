@@ -16,14 +16,14 @@ const COLUMNS: [(&str, usize); 8] = [
     ("runs", 5),
 ];
 
-/// What was measured, in one line: `step deit_tiny_patch16_224 < cait_s24_224, batch 8`.
+/// What was measured, in one line: `step deit_tiny_patch16_224 from cait_s24_224, batch 8`.
 pub fn title(record: &Record) -> String {
     let mut title = record.case.clone();
     if let Some(student) = &record.student {
         let _ = write!(title, " {student}");
     }
     if let Some(teacher) = &record.teacher {
-        let _ = write!(title, " < {teacher}");
+        let _ = write!(title, " from {teacher}");
     }
     match &record.shape {
         Some([b, c, h, w]) => {
@@ -78,10 +78,10 @@ pub fn table(records: &[Record]) -> String {
         let best = |rate: fn(&Record) -> f64| records.iter().map(rate).fold(0.0, f64::max);
         let _ = write!(
             out,
-            "\nOn {}, {} threads: sgemm {:.0} GFLOP/s, FMA {:.0} GFLOP/s at best. Weights and images were drawn; \
+            "\nOn {}, {}: sgemm {:.0} GFLOP/s, FMA {:.0} GFLOP/s at best. Weights and images were drawn; \
              {} ({}).",
             last.machine,
-            last.threads,
+            threads(last.threads),
             best(|r| r.ceiling.sgemm_gflop_per_s),
             best(|r| r.ceiling.fma_gflop_per_s),
             last.tool,
@@ -89,6 +89,11 @@ pub fn table(records: &[Record]) -> String {
         );
     }
     out
+}
+
+fn threads(count: usize) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} thread{plural}")
 }
 
 fn or_dash(number: Option<f64>, show: impl Fn(f64) -> String) -> String {
@@ -102,5 +107,18 @@ fn time(seconds: f64) -> String {
         s if s >= 0.1 => format!("{:.1} ms", s * 1e3),
         s if s >= 1e-3 => format!("{:.2} ms", s * 1e3),
         s => format!("{:.1} us", s * 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_for_people() {
+        assert_eq!(time(12.3456), "12.346 s");
+        assert_eq!(time(0.4), "400.0 ms");
+        assert_eq!(time(0.0042), "4.20 ms");
+        assert_eq!(time(0.0000123), "12.3 us");
     }
 }

@@ -10,8 +10,8 @@ use spectralkd_models::{ModelConfig, Taps, VisionModel};
 use spectralkd_nn::Pass;
 use spectralkd_trainer::{Cursor, Metrics, Parts, Step, Task, TaskError, decays};
 
-use super::case::Length;
-use super::drawn::SEED;
+use super::case::{Length, Named};
+use super::drawn::{self, SEED};
 use super::runs::{Marks, Timing};
 
 /// What a step of distillation has beside the student.
@@ -25,34 +25,63 @@ pub(super) struct Guide {
 /// A task that trains on one and the same batch and looks at the clock whenever it is asked for it.
 pub(super) struct Timed {
     /// In training.
-    pub model: Box<dyn VisionModel>,
+    model: Box<dyn VisionModel>,
     /// Its sizes.
-    pub config: ModelConfig,
+    config: ModelConfig,
     /// Its variables.
     pub vars: BTreeMap<String, Var>,
     /// The teacher, where there is one.
-    pub guide: Option<Guide>,
+    guide: Option<Guide>,
     /// The loss.
-    pub loss: DistillationLoss,
+    loss: DistillationLoss,
     /// The batch.
-    pub images: Tensor,
+    images: Tensor,
     /// Its labels.
-    pub labels: Tensor,
+    labels: Tensor,
     /// Its numbers, which key the drop path.
     pub samples: Vec<u32>,
     /// Steps.
-    pub length: Length,
+    length: Length,
     /// When each step began, and the last one ended.
-    pub marks: Marks,
+    marks: Marks,
     /// Known after the last step.
     pub timing: Option<Timing>,
+}
+
+impl Timed {
+    /// Of a student drawn anew, for as many steps as `length` has runs.
+    ///
+    /// # Errors
+    /// The model cannot be built.
+    pub fn new(
+        student: &Named,
+        guide: Option<Guide>,
+        loss: DistillationLoss,
+        batch: usize,
+        length: Length,
+    ) -> crate::error::Result<Self> {
+        let (model, vars) = drawn::trainable(&student.config)?;
+        Ok(Self {
+            model,
+            config: student.config.clone(),
+            vars,
+            guide,
+            loss,
+            images: drawn::images(&student.config, batch)?,
+            labels: drawn::labels(&student.config, batch)?,
+            samples: (0..batch as u32).collect(),
+            length,
+            marks: Marks::default(),
+            timing: None,
+        })
+    }
 }
 
 impl Task for Timed {
     type Batch = (Tensor, Tensor);
 
     fn steps_per_epoch(&self) -> u64 {
-        (self.length.warmup + self.length.runs) as u64
+        self.length.all() as u64
     }
 
     fn start(&self) -> Cursor {

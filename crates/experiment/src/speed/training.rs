@@ -1,5 +1,6 @@
 //! The cases with an optimiser, in the trainer's own loop.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use spectralkd_base::progress::Silent;
@@ -9,7 +10,7 @@ use spectralkd_trainer::{Cadence, Status, TrainConfig, Trainer};
 
 use super::case::{Length, Named, Precision, pairs};
 use super::drawn;
-use super::runs::{Marks, Timing};
+use super::runs::Timing;
 use super::timed_task::{Guide, Timed};
 use crate::error::{Error, Result};
 
@@ -41,7 +42,10 @@ pub(super) fn step(
         beta: 1.0,
         feature: Some((FeatureLoss::Spectral(SpectralForm::Parseval), weight)),
     };
-    timed(student, Some(guide), loss, batch, length, interrupt)
+    run(
+        Timed::new(student, Some(guide), loss, batch, length)?,
+        interrupt,
+    )
 }
 
 /// Steps of plain training.
@@ -52,39 +56,23 @@ pub(super) fn train(
     interrupt: &AtomicBool,
 ) -> Result<Timing> {
     let loss = DistillationLoss::cross_entropy(0.1);
-    timed(student, None, loss, batch, length, interrupt)
+    run(Timed::new(student, None, loss, batch, length)?, interrupt)
 }
 
 /// Trains one epoch of as many steps as there are runs, in a folder that goes away afterwards.
-fn timed(
-    student: &Named,
-    guide: Option<Guide>,
-    loss: DistillationLoss,
-    batch: usize,
-    length: Length,
-    interrupt: &AtomicBool,
-) -> Result<Timing> {
-    let (model, vars) = drawn::trainable(&student.config)?;
-    let mut task = Timed {
-        model,
-        config: student.config.clone(),
-        vars,
-        guide,
-        loss,
-        images: drawn::images(&student.config, batch)?,
-        labels: drawn::labels(&student.config, batch)?,
-        samples: (0..batch as u32).collect(),
-        length,
-        marks: Marks::default(),
-        timing: None,
-    };
+fn run(mut task: Timed, interrupt: &AtomicBool) -> Result<Timing> {
     let folder = tempfile::tempdir().map_err(Error::write(&std::env::temp_dir()))?;
+    run_in(folder.path(), &mut task, interrupt)
+}
+
+/// As [`run`], in this folder.
+pub(super) fn run_in(folder: &Path, task: &mut Timed, interrupt: &AtomicBool) -> Result<Timing> {
     let raised = || interrupt.load(Ordering::Relaxed);
-    let config = train_config(batch);
-    let outcome = Trainer::new(&config, folder.path())
+    let config = train_config(task.samples.len());
+    let outcome = Trainer::new(&config, folder)
         .interrupt(&raised)
-        .run(&mut task, &Silent)?;
-    match (outcome.status, task.timing) {
+        .run(task, &Silent)?;
+    match (outcome.status, task.timing.take()) {
         (Status::Finished, Some(timing)) => Ok(timing),
         _ => Err(Error::Interrupted),
     }
