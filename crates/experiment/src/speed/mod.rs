@@ -26,6 +26,8 @@ mod training;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tiny;
 
 pub use case::{Case, Length, Named, Precision};
 pub use ceiling::Ceiling;

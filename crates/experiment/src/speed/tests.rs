@@ -3,70 +3,16 @@
 use std::sync::atomic::AtomicBool;
 
 use spectralkd_losses::{DistillationLoss, SpectralForm};
-use spectralkd_models::{CaitConfig, DeitConfig, ModelConfig, SwinConfig};
 use spectralkd_trainer::events;
 
 use super::case::pairs;
 use super::table::{line, table};
 use super::timed_task::Timed;
-use super::{Case, Length, Named, Precision, Record, drawn, forward, measure, training};
+use super::tiny::{cait, deit, swin};
+use super::{Case, Length, Named, Precision, Record, drawn, forward, measure, tiny, training};
 use crate::error::Error;
 
 const LENGTH: Length = Length { warmup: 1, runs: 3 };
-
-fn named(name: &str, config: ModelConfig) -> Named {
-    let name = name.to_owned();
-    Named { name, config }
-}
-
-fn deit() -> Named {
-    let config = DeitConfig {
-        img_size: [28, 28],
-        patch_size: 4,
-        in_chans: 1,
-        num_classes: 10,
-        embed_dim: 12,
-        depth: 3,
-        num_heads: 3,
-        mlp_ratio: 4.0,
-        drop_path: 0.0,
-        distilled: false,
-    };
-    named("tiny deit", ModelConfig::Deit(config))
-}
-
-fn cait() -> Named {
-    let config = CaitConfig {
-        img_size: [28, 28],
-        patch_size: 4,
-        in_chans: 1,
-        num_classes: 10,
-        embed_dim: 16,
-        depth: 10,
-        num_heads: 2,
-        mlp_ratio: 2.0,
-        init_values: 0.1,
-        depth_token_only: 1,
-        drop_path: 0.0,
-    };
-    named("tiny cait", ModelConfig::Cait(config))
-}
-
-fn swin() -> Named {
-    let config = SwinConfig {
-        img_size: [28, 28],
-        patch_size: 4,
-        in_chans: 1,
-        num_classes: 10,
-        embed_dim: 8,
-        depths: vec![2, 2],
-        num_heads: vec![2, 2],
-        window_size: 7,
-        mlp_ratio: 2.0,
-        drop_path: 0.1,
-    };
-    named("tiny swin", ModelConfig::Swin(config))
-}
 
 fn step(student: Named, teacher: Named) -> Case {
     Case::Step {
@@ -175,7 +121,7 @@ fn pairs_are_the_papers() {
         [(0, 0), (1, 1), (2, 2), (3, 3)]
     );
     assert_eq!(
-        pairs(&self::deit(), &self::cait()).unwrap(),
+        pairs(&tiny::deit(), &tiny::cait()).unwrap(),
         [(0, 0), (1, 8), (2, 9)]
     );
 }
@@ -336,7 +282,7 @@ fn a_record_has_every_key() {
         }
         assert_eq!(value["form"].is_null(), !is_loss);
         assert_eq!(value["shape"].is_null(), !is_loss);
-        assert!(table(&[record.clone()]).contains(&record.machine));
+        assert!(table(std::slice::from_ref(&record)).contains(&record.machine));
         assert!(line(&record).starts_with(record.case.as_str()));
     }
 }
