@@ -1,9 +1,13 @@
 //! The linear layer.
 
+use std::sync::Arc;
+
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
+use crate::bf16;
 use crate::error::{Error, Result};
+use crate::kernels::bf16::Packed;
 use crate::kernels::linear::{self as kernel, Sizes, Wanted, Weight};
 use crate::kernels::simd;
 use crate::kernels::storage::{columns, cpu, numbers, slice, tensor, unsupported, wanted};
@@ -16,10 +20,23 @@ pub const LINEAR_INIT: Init = Init::Randn {
 };
 
 /// y = x weight^T + bias over the last axis (`torch.nn.Linear`).
+///
+/// A weight of type bf16, for a teacher that is only asked, is packed once for the product of
+/// [`crate::kernels::bf16`], whose page has the rounding and its bounds, and is in memory in no
+/// other form. Such a layer takes f32 inputs on the CPU without gradients, and is refused any other.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    weight: Tensor,
+    weight: Stored,
     bias: Option<Tensor>,
+}
+
+/// A weight [outputs, inputs], as a layer keeps it.
+#[derive(Clone, Debug)]
+enum Stored {
+    /// f32 or f64.
+    Tensor(Tensor),
+    /// bf16.
+    Packed(Arc<Packed>),
 }
 
 impl Linear {
@@ -36,7 +53,11 @@ impl Linear {
     }
 
     /// A layer of these parameters: weight [outputs, inputs], bias `[outputs]`. On a CPU, parameters that
-    /// no gradient can reach are copied into the order that the forward product reads.
+    /// no gradient can reach are copied into the order that the forward product reads. A weight of type bf16
+    /// (with a bias of type f32) is packed.
+    ///
+    /// # Errors
+    /// If a shape does not fit; if a bf16 weight is on another device than the CPU, or is trained.
     pub fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
         let shape = |expected: &str, got: &Tensor| Error::Shape {
             layer: "Linear",
@@ -55,6 +76,10 @@ impl Linear {
         if let Some(bias) = bias.as_ref().filter(|bias| bias.dims() != [outputs]) {
             return Err(shape(&format!("a bias of shape [{outputs}]"), bias));
         }
+        if weight.dtype() == DType::BF16 {
+            let weight = Stored::Packed(Arc::new(bf16::pack(&weight, bias.as_ref())?));
+            return Ok(Self { weight, bias });
+        }
         // What never changes is laid out for the forward product once and for all.
         let frozen = !weight.track_op() && !bias.as_ref().is_some_and(Tensor::track_op);
         let weight = if frozen && weight.device().is_cpu() {
@@ -62,12 +87,39 @@ impl Linear {
         } else {
             weight
         };
+        let weight = Stored::Tensor(weight);
         Ok(Self { weight, bias })
     }
 
     /// The weight, [outputs, inputs].
-    pub fn weight(&self) -> &Tensor {
-        &self.weight
+    ///
+    /// # Errors
+    /// If it is packed in bf16: then there is no tensor of it.
+    pub fn weight(&self) -> Result<&Tensor> {
+        match &self.weight {
+            Stored::Tensor(weight) => Ok(weight),
+            Stored::Packed(_) => Err(Error::Bf16 {
+                layer: "Linear",
+                reason: "there is no tensor of the weight; use f32 weights where one is needed"
+                    .into(),
+            }),
+        }
+    }
+
+    /// Weight and bias, if the weight is packed in bf16.
+    pub(crate) fn packed(&self) -> Option<bf16::Parameters<'_>> {
+        match &self.weight {
+            Stored::Tensor(_) => None,
+            Stored::Packed(weight) => Some((weight, self.bias.as_ref())),
+        }
+    }
+
+    /// (outputs, inputs).
+    pub(crate) fn sizes(&self) -> Result<(usize, usize)> {
+        match &self.weight {
+            Stored::Tensor(weight) => Ok(weight.dims2()?),
+            Stored::Packed(weight) => Ok((weight.outputs(), weight.inputs())),
+        }
     }
 
     /// The bias, `[outputs]`, if there is one.
@@ -76,25 +128,35 @@ impl Linear {
     }
 
     /// y, [..., outputs], of `x`, [..., inputs]. F32 or F64 on a CPU.
+    ///
+    /// # Errors
+    /// If `x` has another shape; with a weight in bf16 also if it is not f32 on the CPU, or a
+    /// gradient could be asked of it.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.check(x)?;
+        if let Some(packed) = self.packed() {
+            return bf16::linear(x, packed);
+        }
+        let weight = self.weight()?;
         if !x.device().is_cpu() {
             return self.forward_composed(x);
         }
         Ok(match &self.bias {
-            Some(bias) => x.apply_op3(&self.weight, bias, LinearOp)?,
-            None => x.apply_op2(&self.weight, LinearOp)?,
+            Some(bias) => x.apply_op3(weight, bias, LinearOp)?,
+            None => x.apply_op2(weight, LinearOp)?,
         })
     }
 
-    /// The same out of candle's own operations: the path of other devices.
+    /// The same out of candle's own operations: the path of other devices. There is none for a weight
+    /// in bf16.
     pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
-        let (outputs, inputs) = self.weight.dims2()?;
+        let weight = self.weight()?;
+        let (outputs, inputs) = weight.dims2()?;
         self.check(x)?;
         let mut shape = x.dims().to_vec();
         let rows = x.elem_count() / inputs;
         shape[x.rank() - 1] = outputs;
-        let y = x.reshape((rows, inputs))?.matmul(&self.weight.t()?)?;
+        let y = x.reshape((rows, inputs))?.matmul(&weight.t()?)?;
         let y = match &self.bias {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,
@@ -103,7 +165,7 @@ impl Linear {
     }
 
     pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
-        let (outputs, inputs) = self.weight.dims2()?;
+        let (outputs, inputs) = self.sizes()?;
         if x.dims().last() == Some(&inputs) {
             return Ok(());
         }

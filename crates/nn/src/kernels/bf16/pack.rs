@@ -44,24 +44,16 @@ impl Packed {
     /// Panics if it does not have its length.
     pub fn new(weight: &[f32], inputs: usize, outputs: usize) -> Self {
         assert_eq!(weight.len(), outputs * inputs);
-        Self::pack(inputs, outputs, |i| round(weight[i]) >> 16)
-    }
-
-    /// w [outputs, inputs], row by row, from the bits of bf16 numbers. Panics if it does not have
-    /// its length.
-    pub fn from_bits(weight: &[u16], inputs: usize, outputs: usize) -> Self {
-        assert_eq!(weight.len(), outputs * inputs);
-        Self::pack(inputs, outputs, |i| u32::from(weight[i]))
-    }
-
-    fn pack(inputs: usize, outputs: usize, bits: impl Fn(usize) -> u32) -> Self {
         let panels = (0..outputs.div_ceil(COLUMNS)).flat_map(|panel| {
-            let bits = &bits;
             (0..inputs.div_ceil(2)).map(move |pair| {
                 let at = |column: usize, k: usize| {
                     let column = panel * COLUMNS + column;
                     let inside = column < outputs && k < inputs;
-                    if inside { bits(column * inputs + k) } else { 0 }
+                    if inside {
+                        round(weight[column * inputs + k]) >> 16
+                    } else {
+                        0
+                    }
                 };
                 let word = |column| at(column, 2 * pair) | at(column, 2 * pair + 1) << 16;
                 Pairs(std::array::from_fn(word))
