@@ -1,11 +1,12 @@
 //! Models whose linear weights are bf16 beside the same ones in f32.
 
-mod common;
+#[path = "common/configs.rs"]
+mod configs;
 
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
-use common::families;
+use configs::families;
 use spectralkd_base::random::Stream;
 use spectralkd_models::{Error, ModelConfig, Output, Taps, VisionModel, weights};
 use spectralkd_nn::{Params, Pass};
