@@ -1,10 +1,14 @@
 //! The arguments.
 
+mod speed;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use spectralkd_experiment::inference::Subject;
 use spectralkd_models::Taps;
+
+pub use speed::{Speed, SpeedCase};
 
 /// Understand and distil Vision Transformers through their spectra.
 #[derive(Debug, Parser)]
@@ -35,6 +39,8 @@ pub enum Command {
     Compare(Compare),
     /// Write a trained run as a folder that timm opens.
     Export(Export),
+    /// Time a step of distillation, training, inference and the loss, against what the machine can do at best.
+    Speed(Speed),
     /// Look at this machine: processor, memory, disk, the hub and its cache.
     Doctor,
 }

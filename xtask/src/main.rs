@@ -16,6 +16,7 @@ mod model;
 mod models;
 mod provenance;
 mod reproduce;
+mod speed;
 mod terminal;
 
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Export(arguments) => export::export(&arguments),
+        Command::Speed(arguments) => speed::speed(&arguments),
         Command::Doctor => doctor::doctor(),
     };
     match result {

@@ -134,3 +134,71 @@ fn the_doctor_looks_without_the_network() {
         assert!(found.contains(topic), "no `{topic}` in: {found}");
     }
 }
+
+#[test]
+fn the_speed_of_a_loss_is_one_line_of_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = "speed loss --shape 1,2,3,5 --runs 2 --threads 2 --json";
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let output = xtask(dir.path(), &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let json = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(json.lines().count(), 1, "{json}");
+    let record: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(record["tool"], "spectralkd");
+    assert_eq!(record["shape"], serde_json::json!([1, 2, 3, 5]));
+    assert_eq!(record["seconds"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&record["batch"], &record["threads"]),
+        (&1.into(), &2.into())
+    );
+    assert_eq!(
+        (&record["form"], &record["warmup"]),
+        (&"parseval".into(), &5.into())
+    );
+    assert!(record["gflop"].is_null() && record["student"].is_null());
+
+    let arguments: Vec<&str> = "speed --runs 1 loss --form fft --shape 2,2,4,4"
+        .split(' ')
+        .collect();
+    let table = text(&xtask(dir.path(), &arguments).stdout);
+    for part in ["loss 2x2x4x4, fft", "median", "of sgemm", "were drawn"] {
+        assert!(table.contains(part), "no `{part}` in: {table}");
+    }
+}
+
+#[test]
+fn what_cannot_be_timed_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |arguments: &str, expected: &[&str]| {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        fails(dir.path(), &arguments, expected);
+    };
+    refused(
+        "speed infer --student deit_tiny_patch16_242",
+        &["the nearest is `deit_tiny_patch16_224`"],
+    );
+    refused(
+        "speed train --batch 0",
+        &["`0` is no whole number of at least 1"],
+    );
+    refused("speed train --warmup 0", &["needs a warm-up of at least 1"]);
+    refused("speed --runs 0", &["`0` is no whole number of at least 1"]);
+    refused("speed infer --threads 0", &["--threads must be at least 1"]);
+    refused("speed loss --shape 8,0,14,14", &["`8,0,14,14` holds a 0"]);
+    refused("speed loss --shape 8,192,14", &["8,192,14,14"]);
+    refused("speed loss --form dct", &["parseval, fft"]);
+    refused("speed step --dtype f16", &["f32, bf16-teacher"]);
+    refused(
+        "speed infer --dtype bf16-teacher",
+        &["`infer` has no teacher", "`step`"],
+    );
+    refused("speed --dtype bf16-teacher", &["goes with one case"]);
+    refused(
+        "speed step --teacher swin_small_patch4_window7_224",
+        &[
+            "cannot be a student of swin_small_patch4_window7_224",
+            "What fits",
+        ],
+    );
+}

@@ -11,6 +11,7 @@
 //! - [`folder`], [`manifest`], [`export`]: what stays on the disk; [`machine`]: where it came about;
 //! - [`inference`]: any model by its name, on pictures and tensors; [`lens`]: its spectra, and two models layer by
 //!   layer; [`doctor`]: what this machine offers;
+//! - [`speed`]: how fast all this runs here;
 //! - [`reproduce`](mod@reproduce): all of the above in order.
 //!
 //! ```no_run
@@ -56,6 +57,7 @@ pub mod report;
 pub mod reproduce;
 pub mod results;
 pub mod scoring;
+pub mod speed;
 pub mod students;
 pub mod task;
 pub mod teacher;
