@@ -108,11 +108,9 @@ fn the_losses_of_a_step_are_those_of_an_f32_teacher_to_a_percent() {
         let off = (got[part] / want[part] - 1.0).abs();
         assert!(off < 1e-2, "{part}: {} for {}", got[part], want[part]);
         assert!(off > 0.0, "{part}: both teachers are f32");
-        println!("{part}: {} for {}: {off:e}", got[part], want[part]);
     }
     let norm = |x: &Tensor| x.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>();
     let off = (got_gradient - &want_gradient).unwrap();
     let off = (norm(&off).unwrap() / norm(&want_gradient).unwrap()).sqrt();
-    println!("gradient {off:e}");
     assert!(off < 2e-2, "the gradient is off by {off:e}");
 }

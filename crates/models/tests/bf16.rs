@@ -68,7 +68,6 @@ fn features_and_logits_are_those_of_f32_to_a_percent() {
         }
         let off = relative(&got.logits, &want.logits);
         assert!(off < 1e-2, "{family}, logits: off by {off:e}");
-        println!("{family}: logits off by {off:e}");
     }
 }
 
