@@ -8,6 +8,7 @@ use common::{CPU, difference, normals32, same_on_all_pools, tensor, var, wide, w
 use proptest::prelude::*;
 use spectralkd_nn::kernels::bf16::{Dot, Packed, forward, mlp, round};
 use spectralkd_nn::kernels::linear::Sizes;
+use spectralkd_nn::kernels::simd::{self, Arch};
 use spectralkd_nn::kernels::storage::to_vec;
 use spectralkd_nn::scalar::bf16 as twin;
 use spectralkd_nn::{Error, Linear, Mlp, TalkingHeadAttention, params};
@@ -102,6 +103,19 @@ fn packed_weights_take_two_bytes_a_number() {
     assert_eq!(packed.bytes(), 2 * outputs * inputs);
     let packed = Packed::new(&normals32(1, 21 * 37), 37, 21);
     assert_eq!(packed.bytes(), 19 * 2 * 64, "19 pairs of k, 2 panels");
+}
+
+#[test]
+fn the_width_of_vectors_does_not_show() {
+    // A product of two bf16 is exact in f32, so that a fused addition rounds as a plain one does.
+    let (rows, inputs, outputs) = (9, 600, 100);
+    let x = normals32(1, rows * inputs);
+    let packed = Packed::new(&normals32(2, outputs * inputs), inputs, outputs);
+    let scalar = forward(Dot::Portable(Arch::Scalar), &x, &packed, None);
+    for arch in simd::all() {
+        let y = forward(Dot::Portable(arch), &x, &packed, None);
+        assert_eq!(y, scalar, "{arch:?}");
+    }
 }
 
 #[test]

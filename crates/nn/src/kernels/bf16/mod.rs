@@ -8,7 +8,8 @@
 //!
 //! Blocking, after Goto and van de Geijn (2008): a piece of rows meets w in strips of 4 panels of 16
 //! columns and 256 k, which stay in the L1 cache while tiles of 6 rows pass. Two kernels read
-//! the same panels ([`Dot`]). A row's y depends on nothing but the row, w and the kernel.
+//! the same panels ([`Dot`]). A row's y depends on nothing but the row, w and the kernel; the portable
+//! kernel's not on the width of vectors either.
 
 #[cfg(target_arch = "x86_64")]
 mod dot;
