@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::record::Record;
 
-/// The columns after the case: heading and width.
+/// The columns: heading and width.
 const COLUMNS: [(&str, usize); 8] = [
     ("median", 10),
     ("quartiles", 21),
@@ -17,7 +17,7 @@ const COLUMNS: [(&str, usize); 8] = [
 ];
 
 /// What was measured, in one line: `step deit_tiny_patch16_224 from cait_s24_224, batch 8`.
-pub fn title(record: &Record) -> String {
+fn title(record: &Record) -> String {
     let mut title = record.case.clone();
     if let Some(student) = &record.student {
         let _ = write!(title, " {student}");
@@ -46,19 +46,14 @@ pub fn line(record: &Record) -> String {
     format!("{}: {}", title(record), time(record.median_s))
 }
 
-/// All records as a table, the machine below it.
+/// All records, each a line with the case and one with its numbers; the machine below them.
 pub fn table(records: &[Record]) -> String {
-    let titles: Vec<String> = records.iter().map(title).collect();
-    let width = titles.iter().map(|t| t.chars().count()).max().unwrap_or(0);
-    let mut out = format!("{:<width$}", "case");
-    for (heading, width) in COLUMNS {
-        let _ = write!(out, " {heading:>width$}");
-    }
-    out.push('\n');
-    for (record, title) in records.iter().zip(&titles) {
+    let mut out = row(COLUMNS.map(|(heading, _)| heading.to_owned()));
+    for record in records {
         let percent =
             |share: Option<f64>| or_dash(share, |share| format!("{:.1} %", 100.0 * share));
-        let cells = [
+        let _ = writeln!(out, "{}", title(record));
+        out += &row([
             time(record.median_s),
             format!("{} - {}", time(record.q1_s), time(record.q3_s)),
             format!("{:.1}", record.images_per_s),
@@ -67,19 +62,14 @@ pub fn table(records: &[Record]) -> String {
             percent(record.share_of_fma),
             or_dash(record.peak_rss_mib, |mib| format!("{mib:.0}")),
             record.runs.to_string(),
-        ];
-        let _ = write!(out, "{title:<width$}");
-        for (cell, (_, width)) in cells.iter().zip(COLUMNS) {
-            let _ = write!(out, " {cell:>width$}");
-        }
-        out.push('\n');
+        ]);
     }
     if let Some(last) = records.last() {
         let best = |rate: fn(&Record) -> f64| records.iter().map(rate).fold(0.0, f64::max);
         let _ = write!(
             out,
-            "\nOn {}, {}: sgemm {:.0} GFLOP/s, FMA {:.0} GFLOP/s at best. Weights and images were drawn; \
-             {} ({}).",
+            "\nOn {}; {}. At best: sgemm {:.0} GFLOP/s, FMA {:.0} GFLOP/s.\n\
+             Weights and images were drawn. {} {}",
             last.machine,
             threads(last.threads),
             best(|r| r.ceiling.sgemm_gflop_per_s),
@@ -89,6 +79,15 @@ pub fn table(records: &[Record]) -> String {
         );
     }
     out
+}
+
+/// A line of the columns' widths.
+fn row(cells: [String; COLUMNS.len()]) -> String {
+    let cells = cells.iter().zip(COLUMNS);
+    let cells: Vec<String> = cells
+        .map(|(cell, (_, width))| format!("{cell:>width$}"))
+        .collect();
+    format!("{}\n", cells.join(" "))
 }
 
 fn threads(count: usize) -> String {
@@ -120,5 +119,11 @@ mod tests {
         assert_eq!(time(0.4), "400.0 ms");
         assert_eq!(time(0.0042), "4.20 ms");
         assert_eq!(time(0.0000123), "12.3 us");
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_dash() {
+        assert_eq!(or_dash(None, |mib| format!("{mib:.0}")), "-");
+        assert_eq!(or_dash(Some(12.4), |mib| format!("{mib:.0}")), "12");
     }
 }
