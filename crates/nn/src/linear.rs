@@ -1,13 +1,10 @@
 //! The linear layer.
 
-use std::sync::Arc;
-
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 use crate::bf16;
 use crate::error::{Error, Result};
-use crate::kernels::bf16::Packed;
 use crate::kernels::linear::{self as kernel, Sizes, Wanted, Weight};
 use crate::kernels::simd;
 use crate::kernels::storage::{columns, cpu, numbers, slice, tensor, unsupported, wanted};
@@ -25,18 +22,15 @@ pub const LINEAR_INIT: Init = Init::Randn {
 /// [`crate::kernels::bf16`], whose page has the rounding and its bounds, and is in memory in no
 /// other form. Such a layer takes f32 inputs on the CPU without gradients, and is refused any other.
 #[derive(Clone, Debug)]
-pub struct Linear {
-    weight: Stored,
-    bias: Option<Tensor>,
-}
+pub struct Linear(Stored);
 
-/// A weight [outputs, inputs], as a layer keeps it.
+/// The parameters, as a layer keeps them.
 #[derive(Clone, Debug)]
 enum Stored {
-    /// f32 or f64.
-    Tensor(Tensor),
-    /// bf16.
-    Packed(Arc<Packed>),
+    /// f32 or f64: a weight [outputs, inputs] and perhaps a bias.
+    Tensors(Tensor, Option<Tensor>),
+    /// The weight in bf16.
+    Packed(bf16::Parameters),
 }
 
 impl Linear {
@@ -77,8 +71,7 @@ impl Linear {
             return Err(shape(&format!("a bias of shape [{outputs}]"), bias));
         }
         if weight.dtype() == DType::BF16 {
-            let weight = Stored::Packed(Arc::new(bf16::pack(&weight, bias.as_ref())?));
-            return Ok(Self { weight, bias });
+            return Ok(Self(Stored::Packed(bf16::pack(&weight, bias)?)));
         }
         // What never changes is laid out for the forward product once and for all.
         let frozen = !weight.track_op() && !bias.as_ref().is_some_and(Tensor::track_op);
@@ -87,8 +80,7 @@ impl Linear {
         } else {
             weight
         };
-        let weight = Stored::Tensor(weight);
-        Ok(Self { weight, bias })
+        Ok(Self(Stored::Tensors(weight, bias)))
     }
 
     /// The weight, [outputs, inputs].
@@ -96,8 +88,8 @@ impl Linear {
     /// # Errors
     /// If it is packed in bf16: then there is no tensor of it.
     pub fn weight(&self) -> Result<&Tensor> {
-        match &self.weight {
-            Stored::Tensor(weight) => Ok(weight),
+        match &self.0 {
+            Stored::Tensors(weight, _) => Ok(weight),
             Stored::Packed(_) => Err(Error::Bf16 {
                 layer: "Linear",
                 reason: "there is no tensor of the weight; use f32 weights where one is needed"
@@ -107,24 +99,29 @@ impl Linear {
     }
 
     /// Weight and bias, if the weight is packed in bf16.
-    pub(crate) fn packed(&self) -> Option<bf16::Parameters<'_>> {
-        match &self.weight {
-            Stored::Tensor(_) => None,
-            Stored::Packed(weight) => Some((weight, self.bias.as_ref())),
+    pub(crate) fn packed(&self) -> Option<&bf16::Parameters> {
+        match &self.0 {
+            Stored::Tensors(..) => None,
+            Stored::Packed(packed) => Some(packed),
         }
     }
 
     /// (outputs, inputs).
     pub(crate) fn sizes(&self) -> Result<(usize, usize)> {
-        match &self.weight {
-            Stored::Tensor(weight) => Ok(weight.dims2()?),
-            Stored::Packed(weight) => Ok((weight.outputs(), weight.inputs())),
+        match &self.0 {
+            Stored::Tensors(weight, _) => Ok(weight.dims2()?),
+            Stored::Packed(bf16::Parameters { weight, .. }) => {
+                Ok((weight.outputs(), weight.inputs()))
+            }
         }
     }
 
     /// The bias, `[outputs]`, if there is one.
     pub fn bias(&self) -> Option<&Tensor> {
-        self.bias.as_ref()
+        match &self.0 {
+            Stored::Tensors(_, bias) => bias.as_ref(),
+            Stored::Packed(packed) => packed.bias.as_ref(),
+        }
     }
 
     /// y, [..., outputs], of `x`, [..., inputs]. F32 or F64 on a CPU.
@@ -141,7 +138,7 @@ impl Linear {
         if !x.device().is_cpu() {
             return self.forward_composed(x);
         }
-        Ok(match &self.bias {
+        Ok(match self.bias() {
             Some(bias) => x.apply_op3(weight, bias, LinearOp)?,
             None => x.apply_op2(weight, LinearOp)?,
         })
@@ -157,7 +154,7 @@ impl Linear {
         let rows = x.elem_count() / inputs;
         shape[x.rank() - 1] = outputs;
         let y = x.reshape((rows, inputs))?.matmul(&weight.t()?)?;
-        let y = match &self.bias {
+        let y = match self.bias() {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,
         };
