@@ -37,6 +37,14 @@ pub enum Error {
         /// The type found.
         dtype: DType,
     },
+    /// A layer whose weights are packed in bf16 cannot do what was asked of it.
+    #[error("{layer} with weights in bf16: {reason}")]
+    Bf16 {
+        /// The layer.
+        layer: &'static str,
+        /// What cannot be, and what to do instead.
+        reason: String,
+    },
     /// A parameter is not among the loaded weights.
     #[error("no parameter named `{name}` among the {count} given; the nearest name is `{nearest}`")]
     MissingParameter {

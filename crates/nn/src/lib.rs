@@ -13,7 +13,7 @@
 //! - [`Residual`]: the end of a branch, with [`LayerScale`] and [`DropPath`];
 //! - [`tokens`]: class token and positions in, feature maps and means out;
 //! - [`Params`] makes trainable parameters from a seed, [`params::frozen`] serves loaded
-//!   ones; [`Pass`] tells a forward pass whether it trains, and with which random draws.
+//!   ones, [`params::frozen_bf16`] some of them as bf16; [`Pass`] tells a forward pass whether it trains, and with which random draws.
 //!
 //! Results are the same to the bit for every number of threads. Where speed matters, run
 //! the loop inside `rayon::ThreadPool::install`, set an allocator that keeps freed memory
@@ -52,6 +52,7 @@ pub mod params;
 pub mod scalar;
 pub mod tokens;
 
+mod bf16;
 mod drop_path;
 mod error;
 mod gelu;

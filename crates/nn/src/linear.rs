@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
+use crate::bf16;
 use crate::error::{Error, Result};
 use crate::kernels::linear::{self as kernel, Sizes, Wanted, Weight};
 use crate::kernels::simd;
@@ -16,10 +17,20 @@ pub const LINEAR_INIT: Init = Init::Randn {
 };
 
 /// y = x weight^T + bias over the last axis (`torch.nn.Linear`).
+///
+/// A weight of type bf16, for a teacher that is only asked, is packed once for the product of
+/// [`crate::kernels::bf16`], whose page has the rounding and its bounds, and is in memory in no
+/// other form. Such a layer takes f32 inputs on the CPU without gradients, and is refused any other.
 #[derive(Clone, Debug)]
-pub struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
+pub struct Linear(Stored);
+
+/// The parameters, as a layer keeps them.
+#[derive(Clone, Debug)]
+enum Stored {
+    /// f32 or f64: a weight [outputs, inputs] and perhaps a bias.
+    Tensors(Tensor, Option<Tensor>),
+    /// The weight in bf16.
+    Packed(bf16::Parameters),
 }
 
 impl Linear {
@@ -36,7 +47,11 @@ impl Linear {
     }
 
     /// A layer of these parameters: weight [outputs, inputs], bias `[outputs]`. On a CPU, parameters that
-    /// no gradient can reach are copied into the order that the forward product reads.
+    /// no gradient can reach are copied into the order that the forward product reads. A weight of type bf16
+    /// (with a bias of type f32) is packed.
+    ///
+    /// # Errors
+    /// If a shape does not fit; if a bf16 weight is on another device than the CPU, or is trained.
     pub fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
         let shape = |expected: &str, got: &Tensor| Error::Shape {
             layer: "Linear",
@@ -55,6 +70,9 @@ impl Linear {
         if let Some(bias) = bias.as_ref().filter(|bias| bias.dims() != [outputs]) {
             return Err(shape(&format!("a bias of shape [{outputs}]"), bias));
         }
+        if weight.dtype() == DType::BF16 {
+            return Ok(Self(Stored::Packed(bf16::pack(&weight, bias)?)));
+        }
         // What never changes is laid out for the forward product once and for all.
         let frozen = !weight.track_op() && !bias.as_ref().is_some_and(Tensor::track_op);
         let weight = if frozen && weight.device().is_cpu() {
@@ -62,40 +80,81 @@ impl Linear {
         } else {
             weight
         };
-        Ok(Self { weight, bias })
+        Ok(Self(Stored::Tensors(weight, bias)))
     }
 
     /// The weight, [outputs, inputs].
-    pub fn weight(&self) -> &Tensor {
-        &self.weight
+    ///
+    /// # Errors
+    /// If it is packed in bf16: then there is no tensor of it.
+    pub fn weight(&self) -> Result<&Tensor> {
+        match &self.0 {
+            Stored::Tensors(weight, _) => Ok(weight),
+            Stored::Packed(_) => Err(Error::Bf16 {
+                layer: "Linear",
+                reason: "there is no tensor of the weight; use f32 weights where one is needed"
+                    .into(),
+            }),
+        }
+    }
+
+    /// Weight and bias, if the weight is packed in bf16.
+    pub(crate) fn packed(&self) -> Option<&bf16::Parameters> {
+        match &self.0 {
+            Stored::Tensors(..) => None,
+            Stored::Packed(packed) => Some(packed),
+        }
+    }
+
+    /// (outputs, inputs).
+    pub(crate) fn sizes(&self) -> Result<(usize, usize)> {
+        match &self.0 {
+            Stored::Tensors(weight, _) => Ok(weight.dims2()?),
+            Stored::Packed(bf16::Parameters { weight, .. }) => {
+                Ok((weight.outputs(), weight.inputs()))
+            }
+        }
     }
 
     /// The bias, `[outputs]`, if there is one.
     pub fn bias(&self) -> Option<&Tensor> {
-        self.bias.as_ref()
+        match &self.0 {
+            Stored::Tensors(_, bias) => bias.as_ref(),
+            Stored::Packed(packed) => packed.bias.as_ref(),
+        }
     }
 
     /// y, [..., outputs], of `x`, [..., inputs]. F32 or F64 on a CPU.
+    ///
+    /// # Errors
+    /// If `x` has another shape; with a weight in bf16 also if it is not f32 on the CPU, or a
+    /// gradient could be asked of it.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.check(x)?;
+        if let Some(packed) = self.packed() {
+            return bf16::linear(x, packed);
+        }
+        let weight = self.weight()?;
         if !x.device().is_cpu() {
             return self.forward_composed(x);
         }
-        Ok(match &self.bias {
-            Some(bias) => x.apply_op3(&self.weight, bias, LinearOp)?,
-            None => x.apply_op2(&self.weight, LinearOp)?,
+        Ok(match self.bias() {
+            Some(bias) => x.apply_op3(weight, bias, LinearOp)?,
+            None => x.apply_op2(weight, LinearOp)?,
         })
     }
 
-    /// The same out of candle's own operations: the path of other devices.
+    /// The same out of candle's own operations: the path of other devices. There is none for a weight
+    /// in bf16.
     pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
-        let (outputs, inputs) = self.weight.dims2()?;
+        let weight = self.weight()?;
+        let (outputs, inputs) = weight.dims2()?;
         self.check(x)?;
         let mut shape = x.dims().to_vec();
         let rows = x.elem_count() / inputs;
         shape[x.rank() - 1] = outputs;
-        let y = x.reshape((rows, inputs))?.matmul(&self.weight.t()?)?;
-        let y = match &self.bias {
+        let y = x.reshape((rows, inputs))?.matmul(&weight.t()?)?;
+        let y = match self.bias() {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,
         };
@@ -103,7 +162,7 @@ impl Linear {
     }
 
     pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
-        let (outputs, inputs) = self.weight.dims2()?;
+        let (outputs, inputs) = self.sizes()?;
         if x.dims().last() == Some(&inputs) {
             return Ok(());
         }

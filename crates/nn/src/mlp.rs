@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
 use candle_nn::VarBuilder;
 
-use crate::error::Result;
+use crate::bf16;
+use crate::error::{Error, Result};
 use crate::gelu::Gelu;
 use crate::kernels::linear::Wanted;
 use crate::kernels::mlp::{self as kernel, Parameters};
@@ -15,6 +16,8 @@ use crate::linear::Linear;
 use crate::scalar::mlp as twin;
 
 /// fc2(gelu(fc1(x))) over the last axis (timm's `Mlp` without dropout), as one operation.
+///
+/// Weights of type bf16 are packed, as [`Linear`]'s are; gelu remains f32.
 #[derive(Clone, Debug)]
 pub struct Mlp {
     fc1: Linear,
@@ -30,8 +33,21 @@ impl Mlp {
     pub fn new(channels: usize, hidden: usize, vb: VarBuilder) -> Result<Self> {
         let fc1 = Linear::new(channels, hidden, true, vb.pp("fc1"))?;
         let fc2 = Linear::new(hidden, channels, true, vb.pp("fc2"))?;
-        let frozen = [&fc1, &fc2].iter().all(|fc| !tracked(fc));
-        let weight = fc1.weight();
+        match (fc1.packed(), fc2.packed()) {
+            (None, None) => {}
+            (Some(_), Some(_)) => {
+                let packed = None;
+                return Ok(Self { fc1, fc2, packed });
+            }
+            _ => {
+                return Err(Error::Bf16 {
+                    layer: "Mlp",
+                    reason: "both weights must be of that type, or none".into(),
+                });
+            }
+        }
+        let frozen = !(tracked(&fc1)? || tracked(&fc2)?);
+        let weight = fc1.weight()?;
         if !(frozen && weight.device().is_cpu() && weight.dtype() == DType::F32) {
             let packed = None;
             return Ok(Self { fc1, fc2, packed });
@@ -44,6 +60,9 @@ impl Mlp {
     /// The result, same shape, for `x` [..., channels]. F32 or F64 on a CPU.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.fc1.check(x)?;
+        if let (Some(first), Some(second)) = (self.fc1.packed(), self.fc2.packed()) {
+            return bf16::mlp(x, first, second);
+        }
         if !x.device().is_cpu() {
             return self.forward_composed(x);
         }
@@ -70,13 +89,13 @@ impl Mlp {
     }
 }
 
-fn tracked(fc: &Linear) -> bool {
-    fc.weight().track_op() || fc.bias().is_some_and(Tensor::track_op)
+fn tracked(fc: &Linear) -> Result<bool> {
+    Ok(fc.weight()?.track_op() || fc.bias().is_some_and(Tensor::track_op))
 }
 
 /// Weight and bias in one vector: an operation of candle's has three operands at most.
 fn pack(fc: &Linear) -> Result<Tensor> {
-    let weight = fc.weight().flatten_all()?;
+    let weight = fc.weight()?.flatten_all()?;
     Ok(match fc.bias() {
         Some(bias) => Tensor::cat(&[&weight, bias], 0)?,
         None => weight,
@@ -86,8 +105,8 @@ fn pack(fc: &Linear) -> Result<Tensor> {
 /// [`pack`] with the weight column by column; and the layer as views of that vector, so that its
 /// numbers are in memory once.
 fn pack_columns(fc: &Linear) -> Result<(Linear, Tensor)> {
-    let (outputs, inputs) = fc.weight().dims2()?;
-    let mut parts = vec![fc.weight().t()?.flatten_all()?];
+    let (outputs, inputs) = fc.weight()?.dims2()?;
+    let mut parts = vec![fc.weight()?.t()?.flatten_all()?];
     parts.extend(fc.bias().cloned());
     let packed = Tensor::cat(&parts, 0)?;
     let weight = packed.narrow(0, 0, inputs * outputs)?;

@@ -109,8 +109,16 @@ pub fn frozen_once(
     dtype: DType,
     device: &Device,
 ) -> VarBuilder<'static> {
-    let backend = FrozenOnce(Mutex::new(weights));
+    let backend = FrozenOnce::new(weights, false);
     VarBuilder::from_backend(Box::new(backend), dtype, device.clone())
+}
+
+/// As [`frozen_once`], in f32 but for the tensors of type bf16, which are handed out as they are:
+/// [`Linear`](crate::Linear) and [`Mlp`](crate::Mlp) pack those for their bf16 products. No other
+/// layer can use them.
+pub fn frozen_bf16(weights: BTreeMap<String, Tensor>, device: &Device) -> VarBuilder<'static> {
+    let backend = FrozenOnce::new(weights, true);
+    VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone())
 }
 
 /// A tensor of this shape drawn by `init` from `stream`, element by element in row-major
@@ -258,12 +266,21 @@ impl SimpleBackend for Frozen {
     }
 }
 
-/// The backend of [`frozen_once`].
-struct FrozenOnce(Mutex<BTreeMap<String, Tensor>>);
+/// The backend of [`frozen_once`] and [`frozen_bf16`].
+struct FrozenOnce {
+    weights: Mutex<BTreeMap<String, Tensor>>,
+    /// Whether tensors of type bf16 remain what they are.
+    bf16: bool,
+}
 
 impl FrozenOnce {
+    fn new(weights: BTreeMap<String, Tensor>, bf16: bool) -> Self {
+        let weights = Mutex::new(weights);
+        Self { weights, bf16 }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Tensor>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.weights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -289,7 +306,11 @@ impl SimpleBackend for FrozenOnce {
         let mut weights = self.lock();
         let tensor = weights.remove(name);
         let tensor = tensor.ok_or_else(|| missing(&weights, name))?;
-        tensor.detach().to_device(device)?.to_dtype(dtype)
+        let tensor = tensor.detach().to_device(device)?;
+        if self.bf16 && tensor.dtype() == DType::BF16 {
+            return Ok(tensor);
+        }
+        tensor.to_dtype(dtype)
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

@@ -143,7 +143,7 @@ fn starts_as_timm_does_and_checks_shapes() {
     let params = Params::new();
     let vb = params.builder(&Stream::new(1, "init"), DType::F32, &CPU);
     let layer = Linear::new(64, 50, true, vb).unwrap();
-    let weight = wide(layer.weight());
+    let weight = wide(layer.weight().unwrap());
     let sd = (weight.iter().map(|w| w * w).sum::<f64>() / weight.len() as f64).sqrt();
     assert!((sd - 0.02).abs() < 1e-3, "{sd}");
     assert!(wide(layer.bias().unwrap()).iter().all(|&b| b == 0.0));

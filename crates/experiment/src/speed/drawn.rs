@@ -8,7 +8,7 @@ use spectralkd_models::{ModelConfig, VisionModel, weights};
 use spectralkd_nn::Params;
 
 use super::case::{Named, Precision};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The seed of everything drawn here.
 pub(super) const SEED: u64 = 0;
@@ -36,9 +36,11 @@ pub(super) fn frozen(config: &ModelConfig) -> Result<Box<dyn VisionModel>> {
 pub(super) fn teacher(teacher: &Named, precision: Precision) -> Result<Box<dyn VisionModel>> {
     match precision {
         Precision::F32 => frozen(&teacher.config),
-        Precision::Bf16Teacher => Err(Error::Speed(
-            "teachers with bf16 weights are not built yet: leave --dtype at f32".into(),
-        )),
+        Precision::Bf16Teacher => Ok(weights::into_frozen_bf16(
+            &teacher.config,
+            tensors(&teacher.config)?,
+            &Device::Cpu,
+        )?),
     }
 }
 

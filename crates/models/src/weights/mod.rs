@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use spectralkd_base::random::Stream;
 
-pub use frozen::{frozen, into_frozen};
+pub use frozen::{frozen, into_frozen, into_frozen_bf16};
 pub(crate) use save::encode;
 pub use save::{METADATA_KEY, metadata, save};
 

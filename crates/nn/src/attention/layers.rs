@@ -77,14 +77,17 @@ impl TalkingHeadAttention {
     /// `proj_w.weight` and `proj_w.bias`.
     ///
     /// # Errors
-    /// If `heads` does not divide `dim`, or the builder lacks a parameter.
+    /// If `heads` does not divide `dim`, the builder lacks a parameter, or those of the mixing are bf16.
     pub fn new(dim: usize, heads: usize, qkv_bias: bool, vb: VarBuilder) -> Result<Self> {
         check("TalkingHeadAttention", dim, heads)?;
-        Ok(Self {
+        let layer = Self {
             attention: Attention::new(dim, heads, qkv_bias, vb.clone())?,
             proj_l: Linear::new(heads, heads, true, vb.pp("proj_l"))?,
             proj_w: Linear::new(heads, heads, true, vb.pp("proj_w"))?,
-        })
+        };
+        // The mixing works on tensors; it is told now rather than in the first forward pass.
+        layer.mixing()?;
+        Ok(layer)
     }
 
     /// Tokens [B, N, dim] to tokens [B, N, dim]. F32 or F64 on a CPU.
@@ -106,7 +109,7 @@ impl TalkingHeadAttention {
     fn mixing(&self) -> Result<Tensor> {
         let mut parts = Vec::with_capacity(4);
         for linear in [&self.proj_l, &self.proj_w] {
-            parts.push(linear.weight().flatten_all()?);
+            parts.push(linear.weight()?.flatten_all()?);
             parts.extend(linear.bias().cloned());
         }
         Ok(Tensor::cat(&parts, 0)?)

@@ -108,7 +108,7 @@ impl WindowAttention {
     }
 
     fn check(&self, x: &Tensor) -> Result<()> {
-        let (tokens, dim) = (self.windows.tokens(), self.proj.weight().dim(0)?);
+        let (tokens, dim) = (self.windows.tokens(), self.proj.sizes()?.0);
         if x.rank() == 3 && x.dims()[1..] == [tokens, dim] {
             return Ok(());
         }

@@ -17,6 +17,7 @@
 //! - Each kernel has a twin in [`crate::scalar`], which a test holds it to.
 
 pub mod attention;
+pub mod bf16;
 pub mod functions;
 pub mod gelu;
 pub mod layer_norm;

@@ -5,6 +5,7 @@
 //! oracles that the vector kernels are tested against. They are not meant to be fast.
 
 pub mod attention;
+pub mod bf16;
 pub mod gelu;
 pub mod layer_norm;
 pub mod linear;
