@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -108,12 +109,18 @@ def theirs(words: list[str]) -> list[str]:
     return ["bf16" if word == "bf16-teacher" else word for word in kept]
 
 
+def cargo_environment() -> dict[str, str]:
+    """What .cargo/config.toml sets for the programs that cargo runs."""
+    with open(ROOT / ".cargo" / "config.toml", "rb") as file:
+        return tomllib.load(file)["env"]
+
+
 def command(words: list[object], what: str) -> str:
     """What a command writes to stdout.
 
     Raises Failed with the end of what it wrote to stderr.
     """
-    environment = os.environ | {"CANDLE_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}  # as .cargo/config.toml has them
+    environment = os.environ | cargo_environment()
     try:
         done = subprocess.run([*map(str, words)], cwd=ROOT, env=environment, capture_output=True, text=True)
     except OSError as error:

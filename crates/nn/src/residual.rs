@@ -49,7 +49,7 @@ impl Residual {
     /// x + drop_path(gamma * branch), both [B, ..., C]; same shape. F32 or F64 on a CPU.
     pub fn forward(&self, x: &Tensor, branch: &Tensor, pass: &Pass) -> Result<Tensor> {
         let factors = self.prepare(x, branch, pass)?;
-        if !x.device().is_cpu() || (factors.is_none() && self.scale.is_none()) {
+        if !x.device().is_cpu() {
             return self.compose(x, branch, factors);
         }
         let op = ResidualOp { factors };
@@ -156,6 +156,9 @@ impl ResidualOp {
                 wanted(z, tensor(dz, z.shape())?),
                 gamma.and_then(|gamma| wanted(gamma, dgamma)),
             ));
+        }
+        if gamma.is_none() && self.factors.is_none() {
+            return Ok((wanted(z, dy.clone()), None));
         }
         let (gamma_numbers, samples) = (gamma.map(numbers).transpose()?, self.factors32());
         let factors = self.with(z.dims(), gamma_numbers.as_deref(), samples.as_deref());

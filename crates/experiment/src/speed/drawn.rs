@@ -13,12 +13,13 @@ use crate::error::Result;
 /// The seed of everything drawn here.
 pub(super) const SEED: u64 = 0;
 
-/// A model in training and its variables by name.
+/// A model in training, without drop path as the paper's recipes have it, and its variables by name.
 pub(super) fn trainable(
     config: &ModelConfig,
 ) -> Result<(Box<dyn VisionModel>, BTreeMap<String, Var>)> {
     let params = Params::new();
     let init = Stream::new(SEED, "student");
+    let config = config.clone().with_drop_path(0.0);
     let model = config.build(params.builder(&init, DType::F32, &Device::Cpu))?;
     Ok((model, params.vars()))
 }

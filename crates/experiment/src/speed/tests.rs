@@ -78,7 +78,7 @@ fn every_family_steps() {
             timing.unwrap_or_else(|e| panic!("{} from {}: {e}", student.name, teacher.name));
         assert_eq!(timing.seconds.len(), 3);
     }
-    // A batch in which one branch may be dropped for all images is not audited.
+    // The published drop path, which would drop a branch for a whole batch of one, is off.
     let timing = training::train(&swin(), 1, LENGTH, &go).unwrap();
     assert_eq!(timing.seconds.len(), 3);
     let timing = forward::infer(&swin(), 2, Length { warmup: 0, runs: 2 }, &go).unwrap();

@@ -14,10 +14,6 @@ use super::runs::Timing;
 use super::timed_task::{Guide, Timed};
 use crate::error::{Error, Result};
 
-/// The smallest batch whose gradients are audited: a Swin drops each branch of each image with a probability of up to
-/// 0.1, and a branch that is dropped for a whole batch has no gradient.
-const AUDITED: usize = 8;
-
 /// Steps of distillation from a (student, teacher), with the paper's settings.
 pub(super) fn step(
     (student, teacher): (&Named, &Named),
@@ -68,7 +64,7 @@ fn run(mut task: Timed, interrupt: &AtomicBool) -> Result<Timing> {
 /// As [`run`], in this folder.
 pub(super) fn run_in(folder: &Path, task: &mut Timed, interrupt: &AtomicBool) -> Result<Timing> {
     let raised = || interrupt.load(Ordering::Relaxed);
-    let config = train_config(task.samples.len());
+    let config = train_config();
     let outcome = Trainer::new(&config, folder)
         .interrupt(&raised)
         .run(task, &Silent)?;
@@ -80,7 +76,7 @@ pub(super) fn run_in(folder: &Path, task: &mut Timed, interrupt: &AtomicBool) ->
 
 /// The paper's AdamW at a constant rate. All steps are one epoch, so that evaluation and checkpoint come after the last;
 /// each writes its event.
-fn train_config(batch: usize) -> TrainConfig {
+fn train_config() -> TrainConfig {
     TrainConfig {
         epochs: 1,
         lr: 5e-4,
@@ -90,7 +86,6 @@ fn train_config(batch: usize) -> TrainConfig {
         weight_decay: 0.05,
         betas: [0.9, 0.999],
         eps: 1e-8,
-        audit: batch >= AUDITED,
         checkpoint_every_steps: None,
         log_every_steps: 1,
         ..TrainConfig::default()
