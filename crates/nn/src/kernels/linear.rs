@@ -18,7 +18,7 @@ const PARTS: usize = 8;
 /// Rows of a forward piece, about: enough to pay for packing w anew.
 const FORWARD_ROWS: usize = 400;
 /// Rows of a backward piece within a part.
-const BACKWARD_ROWS: usize = 200;
+const BACKWARD_ROWS: usize = 100;
 
 /// The sizes M, K, N.
 #[derive(Clone, Copy, Debug)]

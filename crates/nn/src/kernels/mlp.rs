@@ -17,8 +17,10 @@ use super::storage::{filled, scratch, written};
 
 /// Parts of the rows; a part runs on one thread.
 const PARTS: usize = 8;
-/// Rows of a piece within a part, at most: enough for the product, few enough for the cache.
-const PIECE: usize = 128;
+/// Rows of a forward piece within a part, at most: enough for the product, few enough for the cache.
+const FORWARD_ROWS: usize = 128;
+/// Numbers of a and of dh in a backward piece, about: both, 384 KiB, stay in an L2 cache.
+const BACKWARD_NUMBERS: usize = 48 << 10;
 
 /// The parameters: w1 [H, C], b1 `[H]`, w2 [C, H], b2 `[C]`.
 #[derive(Clone, Copy)]
@@ -118,9 +120,9 @@ impl WithSimd for GeluBoth<'_> {
     }
 }
 
-/// Even pieces of a part, of at most [`PIECE`] rows.
-fn rows_per_piece(part: usize) -> usize {
-    part.div_ceil(part.div_ceil(PIECE).max(1)).max(1)
+/// The rows of even pieces of a part, of at most `most` rows.
+fn even_piece(part: usize, most: usize) -> usize {
+    part.div_ceil(part.div_ceil(most).max(1)).max(1)
 }
 
 /// (y [M, C], h [M, H]) of x [M, C]; h is empty unless `keep`.
@@ -139,7 +141,7 @@ pub fn forward(
     let (w1, w2) = (Transposed::new(first, w1), Transposed::new(second, w2));
     let part = rows.div_ceil(PARTS).max(1);
     let parts = rows.div_ceil(part);
-    let piece = rows_per_piece(part);
+    let piece = even_piece(part, FORWARD_ROWS);
     let h_row = if keep { hidden } else { 0 };
     let one_part = |i: usize, y: &mut [MaybeUninit<f32>], h: &mut [MaybeUninit<f32>]| {
         let room = piece * hidden;
@@ -200,7 +202,7 @@ pub fn backward(
     let (w1, _, w2, _) = parameters.split();
     let part = rows.div_ceil(PARTS).max(1);
     let parts = rows.div_ceil(part).max(1);
-    let piece = rows_per_piece(part);
+    let piece = even_piece(part, (BACKWARD_NUMBERS / hidden).clamp(48, 128));
     let dx_row = if wanted.dx { channels } else { 0 };
     let second_at = parameters.first.len();
     let sums_len = if wanted.sums {
