@@ -17,7 +17,7 @@
 //!
 //! Results are the same to the bit for every number of threads. Where speed matters, run
 //! the loop inside `rayon::ThreadPool::install`, set an allocator that keeps freed memory
-//! (mimalloc, say) in the program, and set `CANDLE_NUM_THREADS=1` in its environment:
+//! (mimalloc with `MIMALLOC_PURGE_DELAY=-1`, say) in the program, and set `CANDLE_NUM_THREADS=1` in its environment:
 //! candle 0.11 runs large element-wise operations, among them the additions of gradients,
 //! on a second pool of its own, whose spinning barriers cost milliseconds where cores are
 //! shared (with rayon's workers, too).
