@@ -36,6 +36,8 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
         (17, 33, 9),
         (501, 20, 30),
         (2001, 6, 5),
+        (1, 300, 260), // a large weight
+        (210, 257, 331),
     ] {
         let sizes = Sizes {
             rows,
@@ -170,19 +172,22 @@ fn starts_as_timm_does_and_checks_shapes() {
 
 #[test]
 fn bits_do_not_depend_on_the_pool() {
-    same_on_all_pools(|| {
-        let (x, w, b) = (
-            var(1, &[20, 50, 48], DType::F32),
-            var(2, &[70, 48], DType::F32),
-            var(3, &[70], DType::F32),
-        );
-        let bias = Some(b.as_tensor().clone());
-        let y = Linear::from_tensors(w.as_tensor().clone(), bias)
-            .unwrap()
-            .forward(&x)
-            .unwrap();
-        let mut all = gradients(&y, &[&x, &w, &b]);
-        all.push(y);
-        all
-    });
+    // A small and a large weight, whose gradients are shared between threads in different ways.
+    for (inputs, outputs) in [(48, 70), (256, 261)] {
+        same_on_all_pools(|| {
+            let (x, w, b) = (
+                var(1, &[20, 50, inputs], DType::F32),
+                var(2, &[outputs, inputs], DType::F32),
+                var(3, &[outputs], DType::F32),
+            );
+            let bias = Some(b.as_tensor().clone());
+            let y = Linear::from_tensors(w.as_tensor().clone(), bias)
+                .unwrap()
+                .forward(&x)
+                .unwrap();
+            let mut all = gradients(&y, &[&x, &w, &b]);
+            all.push(y);
+            all
+        });
+    }
 }

@@ -71,6 +71,9 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
         (9, 7, 1),
         (17, 5, 13),
         (1501, 12, 21),
+        (0, 256, 260), // large weights
+        (1, 256, 260),
+        (211, 131, 517),
     ] {
         let x = normals32(1, rows * channels);
         let dy = normals32(2, rows * channels);
@@ -196,13 +199,16 @@ fn checks_shapes() {
 
 #[test]
 fn bits_do_not_depend_on_the_pool() {
-    same_on_all_pools(|| {
-        let vars = variables(24, 50, DType::F32);
-        let x = var(5, &[20, 50, 24], DType::F32);
-        let y = trainable(&vars).forward(&x).unwrap();
-        let [w1, b1, w2, b2] = &vars;
-        let mut all = gradients(&y, &[&x, w1, b1, w2, b2]);
-        all.push(y);
-        all
-    });
+    // A small and a large weight, whose gradients are shared between threads in different ways.
+    for (channels, hidden) in [(24, 50), (256, 261)] {
+        same_on_all_pools(|| {
+            let vars = variables(channels, hidden, DType::F32);
+            let x = var(5, &[20, 50, channels], DType::F32);
+            let y = trainable(&vars).forward(&x).unwrap();
+            let [w1, b1, w2, b2] = &vars;
+            let mut all = gradients(&y, &[&x, w1, b1, w2, b2]);
+            all.push(y);
+            all
+        });
+    }
 }

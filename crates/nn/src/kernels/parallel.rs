@@ -23,15 +23,20 @@ fn serial(tasks: usize, work: usize) -> bool {
 /// result stay in an L2 cache.
 pub const CHUNK: usize = 1 << 14;
 
+/// The rows that a product needs to be about as fast as one of many rows.
+pub const FEW_ROWS: usize = 96;
+
 /// Rows of `row` numbers in a piece of about [`CHUNK`] numbers, at least 1.
 pub fn rows_per_chunk(row: usize) -> usize {
     (CHUNK / row.max(1)).max(1)
 }
 
 /// Rows in each piece if `rows` are cut into even pieces of about `around`: eight, or a
-/// multiple of eight, where there are that many, which suits 1, 2, 4 and 8 threads.
+/// multiple of eight, where there are that many, which suits 1, 2, 4 and 8 threads. Few rows
+/// are cut into smaller pieces, of at least [`FEW_ROWS`], for as many threads.
 pub fn even_rows(rows: usize, around: usize) -> usize {
-    let pieces = rows.div_ceil(around.max(1)).max(1);
+    let pieces = rows.div_ceil(around.max(1));
+    let pieces = pieces.max((rows / FEW_ROWS).clamp(1, 8));
     let pieces = if pieces > 4 {
         pieces.next_multiple_of(8)
     } else {
@@ -68,6 +73,27 @@ pub fn chunks<T: Send>(
     }
 }
 
+/// The pieces of `chunk` numbers of `out` (the last may be shorter), and empty ones without
+/// end after them.
+pub fn pieces<T>(out: &mut [T], chunk: usize) -> impl Iterator<Item = &mut [T]> {
+    let empty = std::iter::repeat_with(Default::default);
+    out.chunks_mut(chunk.max(1)).chain(empty)
+}
+
+/// Runs `f(i, item)` for every item.
+pub fn each<T: Send>(
+    items: impl Iterator<Item = T>,
+    work: usize,
+    f: impl Fn(usize, T) + Sync + Send,
+) {
+    let items: Vec<_> = items.enumerate().collect();
+    if serial(items.len(), work) {
+        items.into_iter().for_each(|(i, item)| f(i, item));
+    } else {
+        items.into_par_iter().for_each(|(i, item)| f(i, item));
+    }
+}
+
 /// Runs `f(i, a_piece, b_piece)` for every i in `0..parts` with the pieces of `a` and `b`
 /// of these lengths; a slice that has run out (or is not wanted: length 0) gives empty ones.
 pub fn parts<T: Send, U: Send>(
@@ -77,18 +103,8 @@ pub fn parts<T: Send, U: Send>(
     work: usize,
     f: impl Fn(usize, &mut [T], &mut [U]) + Sync + Send,
 ) {
-    let mut a_pieces = a.chunks_mut(a_chunk.max(1));
-    let mut b_pieces = b.chunks_mut(b_chunk.max(1));
-    let pieces = (0..parts).map(|i| {
-        let a = a_pieces.next().unwrap_or_default();
-        (i, a, b_pieces.next().unwrap_or_default())
-    });
-    if serial(parts, work) {
-        pieces.for_each(|(i, a, b)| f(i, a, b));
-    } else {
-        let pieces: Vec<_> = pieces.collect();
-        pieces.into_par_iter().for_each(|(i, a, b)| f(i, a, b));
-    }
+    let items = pieces(a, a_chunk).zip(pieces(b, b_chunk)).take(parts);
+    each(items, work, |i, (a, b)| f(i, a, b));
 }
 
 /// The sum over `parts` of vectors of `len` numbers: `f(part, total)` adds its part onto

@@ -7,7 +7,8 @@
 
 use std::mem::MaybeUninit;
 
-use super::linear::{self, Sizes, Transposed, Wanted, add_sums};
+use super::linear::sums::add_share;
+use super::linear::{self, Sizes, Transposed, Wanted};
 use super::matmul::{View, product};
 use super::parallel;
 use super::simd::Arch;
@@ -133,7 +134,7 @@ pub fn backward(
                     &mut rows,
                 );
                 // SAFETY: `gather` has written all of it.
-                add_sums(arch, sizes, unsafe { written(&mut rows) }, dy, sums);
+                add_share(arch, sizes, unsafe { written(&mut rows) }, dy, sums);
             }
             if wanted.dx {
                 let dy = View::new(dy, grid.patches(), sizes.outputs);

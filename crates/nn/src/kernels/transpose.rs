@@ -2,6 +2,8 @@
 
 use std::mem::MaybeUninit;
 
+use super::parallel;
+
 /// Writes all of `out` [cols, rows] from `x` [rows, cols], `BLOCK` columns at a time:
 /// each row's numbers go on with as many lines of `out`.
 pub fn transpose(x: &[f32], rows: usize, cols: usize, out: &mut [MaybeUninit<f32>]) {
@@ -9,9 +11,9 @@ pub fn transpose(x: &[f32], rows: usize, cols: usize, out: &mut [MaybeUninit<f32
     assert!(x.len() == rows * cols && out.len() == rows * cols);
     let whole = cols / BLOCK * BLOCK;
     let (blocks, rest) = out.split_at_mut(whole * rows);
-    for (i, block) in blocks.chunks_exact_mut(BLOCK * rows).enumerate() {
+    parallel::chunks(blocks, BLOCK * rows, x.len(), |i, block| {
         columns::<BLOCK>(&x[i * BLOCK..], rows, cols, block);
-    }
+    });
     for (i, column) in rest.chunks_exact_mut(rows).enumerate() {
         columns::<1>(&x[whole + i..], rows, cols, column);
     }
