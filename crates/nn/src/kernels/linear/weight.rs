@@ -48,7 +48,7 @@ impl<'a> Weight<'a> {
     }
 }
 
-/// w^T [K, N], as [`rows`] reads it.
+/// w^T [K, N], as [`rows`](super::rows) reads it.
 ///
 /// Where many rows share a weight that lies row by row, it is a copy in the other order,
 /// which gemm reads as it lies; a transposed view it would pack anew for every piece of

@@ -23,7 +23,7 @@ const PARTS: usize = 8;
 /// Numbers of a and of dh in a piece of such a part, about: both, 384 KiB, stay in an L2 cache.
 const PART_NUMBERS: usize = 48 << 10;
 /// Rows of a piece, about, for large weights.
-const ROWS: usize = 128;
+const ROWS: usize = 256;
 
 /// (dx, then dw1, db1, dw2, db2 in one vector) of x, h and dy; a vector that is not wanted
 /// is empty. Panics if a slice does not have its length.
