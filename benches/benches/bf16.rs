@@ -56,18 +56,15 @@ fn perceptron(c: &mut Criterion) {
     );
     let mut group = c.benchmark_group(format!("mlp {ROWS}x{channels}x{hidden}"));
     group.throughput(Throughput::Elements((4 * ROWS * channels * hidden) as u64));
+    let (w1, b1) = first.split_at(channels * hidden);
+    let (w2, b2) = second.split_at(channels * hidden);
     let parameters = mlp::Parameters {
-        first: &first,
-        second: &second,
-        columns: true,
-        channels,
-        hidden,
+        first: (Weight::Columns(w1), b1),
+        second: (Weight::Columns(w2), b2),
     };
     group.bench_function("f32", |b| {
         b.iter(|| mlp::forward(simd::best(), parameters, &x, false))
     });
-    let (w1, b1) = first.split_at(channels * hidden);
-    let (w2, b2) = second.split_at(channels * hidden);
     let (w1, w2) = (
         Packed::new(w1, channels, hidden),
         Packed::new(w2, hidden, channels),

@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
+use crate::chain::{Chain, Of3};
 use crate::error::{Error, Result};
 use crate::kernels::layer_norm::{self as kernel, Affine};
 use crate::kernels::simd;
@@ -36,6 +37,22 @@ impl LayerNorm {
             return self.forward_composed(x);
         }
         Ok(x.apply_op3(&self.weight, &self.bias, LayerNormOp { eps: self.eps })?)
+    }
+
+    /// The norm as a link, where it has a kernel for `x`.
+    pub(crate) fn operations(&self, x: &Tensor) -> Result<Option<Chain>> {
+        self.check(x)?;
+        if !x.device().is_cpu() {
+            return Ok(None);
+        }
+        let parameters = [self.weight.clone(), self.bias.clone()];
+        let op = LayerNormOp { eps: self.eps };
+        let cheap = true;
+        Ok(Some(vec![Box::new(Of3 {
+            op,
+            parameters,
+            cheap,
+        })]))
     }
 
     /// The same out of candle's own operations: the path of other devices.

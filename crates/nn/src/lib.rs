@@ -10,7 +10,8 @@
 //!
 //! - [`Linear`], [`LayerNorm`], [`Gelu`], [`Mlp`], [`PatchEmbed`], [`PatchMerging`];
 //! - [`attention`]: softmax attention, talking heads, class attention, shifted windows;
-//! - [`Residual`]: the end of a branch, with [`LayerScale`] and [`DropPath`];
+//! - [`Residual`]: a branch around a [`Sublayer`], or the end of one, with [`LayerScale`] and
+//!   [`DropPath`];
 //! - [`tokens`]: class token and positions in, feature maps and means out;
 //! - [`Params`] makes trainable parameters from a seed, [`params::frozen`] serves loaded
 //!   ones, [`params::frozen_bf16`] some of them as bf16; [`Pass`] tells a forward pass whether it trains, and with which random draws.
@@ -37,7 +38,7 @@
 //! let step = Stream::new(7, "drop path").at(0);
 //! let pass = Pass::train(&step, &[3, 14]); // the samples that make up the batch
 //! let x = Tensor::ones((2, 50, 48), DType::F32, &Device::Cpu)?;
-//! let y = residual.forward(&x, &mlp.forward(&norm.forward(&x)?)?, &pass)?;
+//! let y = residual.branch(&x, &norm, &mlp, &pass)?;
 //!
 //! let gradients = y.sqr()?.mean_all()?.backward()?;
 //! for (name, var) in params.vars() {
@@ -53,6 +54,8 @@ pub mod scalar;
 pub mod tokens;
 
 mod bf16;
+mod branch;
+mod chain;
 mod drop_path;
 mod error;
 mod gelu;
@@ -65,6 +68,7 @@ mod patch_merging;
 mod residual;
 
 pub use attention::{Attention, ClassAttention, TalkingHeadAttention, WindowAttention, Windows};
+pub use branch::{Operations, Sublayer};
 pub use drop_path::DropPath;
 pub use error::{Error, Result};
 pub use gelu::Gelu;

@@ -4,10 +4,11 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor
 use candle_nn::{Init, VarBuilder};
 
 use crate::bf16;
+use crate::chain::{Of2, Of3, Operation};
 use crate::error::{Error, Result};
-use crate::kernels::linear::{self as kernel, Sizes, Wanted, Weight};
+use crate::kernels::linear::{self as kernel, Sizes, Wanted, WeightNumbers};
 use crate::kernels::simd;
-use crate::kernels::storage::{columns, cpu, numbers, slice, tensor, unsupported, wanted};
+use crate::kernels::storage::{cpu, numbers, slice, tensor, unsupported, wanted};
 use crate::scalar::linear as twin;
 
 /// timm's first linear weights: N(0, 0.02) (its truncation at +-2 never bites).
@@ -124,6 +125,14 @@ impl Linear {
         }
     }
 
+    /// Weight and bias, if there are tensors of both.
+    pub(crate) fn parameters(&self) -> Option<[Tensor; 2]> {
+        match &self.0 {
+            Stored::Tensors(weight, Some(bias)) => Some([weight.clone(), bias.clone()]),
+            _ => None,
+        }
+    }
+
     /// y, [..., outputs], of `x`, [..., inputs]. F32 or F64 on a CPU.
     ///
     /// # Errors
@@ -141,6 +150,21 @@ impl Linear {
         Ok(match self.bias() {
             Some(bias) => x.apply_op3(weight, bias, LinearOp)?,
             None => x.apply_op2(weight, LinearOp)?,
+        })
+    }
+
+    /// The layer as a link of a chain on the CPU; none with a weight in bf16.
+    pub(crate) fn operation(&self) -> Option<Box<dyn Operation>> {
+        let Stored::Tensors(weight, bias) = &self.0 else {
+            return None;
+        };
+        Some(match bias {
+            Some(bias) => Box::new(Of3 {
+                op: LinearOp,
+                parameters: [weight.clone(), bias.clone()],
+                cheap: false,
+            }),
+            None => Box::new(Of2(LinearOp, weight.clone())),
         })
     }
 
@@ -194,13 +218,8 @@ impl LinearOp {
             CpuStorage::F32(_) => {
                 let x = slice(x.0, x.1)?;
                 let bias = bias.map(|b| slice(b.0, b.1)).transpose()?;
-                CpuStorage::F32(match columns(weight.0, weight.1)? {
-                    Some(w) => kernel::forward(sizes, &x, Weight::Columns(w), bias.as_deref()),
-                    None => {
-                        let w = slice(weight.0, weight.1)?;
-                        kernel::forward(sizes, &x, &*w, bias.as_deref())
-                    }
-                })
+                let weight = WeightNumbers::new(weight.0, weight.1)?;
+                CpuStorage::F32(kernel::forward(sizes, &x, &weight, bias.as_deref()))
             }
             CpuStorage::F64(_) => {
                 let (x, weight) = (slice(x.0, x.1)?, slice(weight.0, weight.1)?);
@@ -235,17 +254,8 @@ impl LinearOp {
         } else {
             let (x_numbers, dy) = (numbers(x)?, numbers(dy)?);
             let (storage, layout) = weight.storage_and_layout();
-            let storage = cpu(&storage)?;
-            let (dx, sums) = match columns(storage, layout)? {
-                Some(w) => {
-                    let w = Weight::Columns(w);
-                    kernel::backward(simd::best(), sizes, &x_numbers, w, &dy, want)
-                }
-                None => {
-                    let w = slice(storage, layout)?;
-                    kernel::backward(simd::best(), sizes, &x_numbers, &*w, &dy, want)
-                }
-            };
+            let w = WeightNumbers::new(cpu(&storage)?, layout)?;
+            let (dx, sums) = kernel::backward(simd::best(), sizes, &x_numbers, &w, &dy, want);
             (
                 want.dx.then(|| tensor(dx, x.shape())).transpose()?,
                 want.sums

@@ -2,16 +2,17 @@
 
 use std::sync::OnceLock;
 
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, DType, Shape, Tensor, WithDType};
 use candle_nn::VarBuilder;
 
 use crate::bf16;
+use crate::chain::{Chain, Gradients, Operation, Stored, apply};
 use crate::error::{Error, Result};
 use crate::gelu::Gelu;
-use crate::kernels::linear::Wanted;
+use crate::kernels::linear::{Wanted, WeightNumbers};
 use crate::kernels::mlp::{self as kernel, Parameters};
 use crate::kernels::simd;
-use crate::kernels::storage::{numbers, slice, tensor, unsupported, wanted};
+use crate::kernels::storage::{Numbers, cpu, numbers, slice, tensor, unsupported, wanted};
 use crate::linear::Linear;
 use crate::scalar::mlp as twin;
 
@@ -22,9 +23,6 @@ use crate::scalar::mlp as twin;
 pub struct Mlp {
     fc1: Linear,
     fc2: Linear,
-    /// The parameters as [`MlpOp`] takes them, weights column by column, made once where
-    /// they cannot change; `fc1` and `fc2` are views of them.
-    packed: Option<(Tensor, Tensor)>,
 }
 
 impl Mlp {
@@ -33,53 +31,41 @@ impl Mlp {
     pub fn new(channels: usize, hidden: usize, vb: VarBuilder) -> Result<Self> {
         let fc1 = Linear::new(channels, hidden, true, vb.pp("fc1"))?;
         let fc2 = Linear::new(hidden, channels, true, vb.pp("fc2"))?;
-        match (fc1.packed(), fc2.packed()) {
-            (None, None) => {}
-            (Some(_), Some(_)) => {
-                let packed = None;
-                return Ok(Self { fc1, fc2, packed });
-            }
-            _ => {
-                return Err(Error::Bf16 {
-                    layer: "Mlp",
-                    reason: "both weights must be of that type, or none".into(),
-                });
-            }
+        if fc1.packed().is_some() != fc2.packed().is_some() {
+            return Err(Error::Bf16 {
+                layer: "Mlp",
+                reason: "both weights must be of that type, or none".into(),
+            });
         }
-        let frozen = !(tracked(&fc1)? || tracked(&fc2)?);
-        let weight = fc1.weight()?;
-        if !(frozen && weight.device().is_cpu() && weight.dtype() == DType::F32) {
-            let packed = None;
-            return Ok(Self { fc1, fc2, packed });
-        }
-        let ((fc1, first), (fc2, second)) = (pack_columns(&fc1)?, pack_columns(&fc2)?);
-        let packed = Some((first, second));
-        Ok(Self { fc1, fc2, packed })
+        Ok(Self { fc1, fc2 })
     }
 
     /// The result, same shape, for `x` [..., channels]. F32 or F64 on a CPU.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.fc1.check(x)?;
+        if let Some(links) = self.links(x)? {
+            return Ok(apply(links, None, x)?);
+        }
         if let (Some(first), Some(second)) = (self.fc1.packed(), self.fc2.packed()) {
             return bf16::mlp(x, first, second);
         }
-        if !x.device().is_cpu() {
-            return self.forward_composed(x);
-        }
-        let (first, second) = match &self.packed {
-            Some(packed) => packed.clone(),
-            None => (pack(&self.fc1)?, pack(&self.fc2)?),
+        self.forward_composed(x)
+    }
+
+    /// The layer as a link, where it has a kernel for `x`.
+    pub(crate) fn links(&self, x: &Tensor) -> Result<Option<Chain>> {
+        self.fc1.check(x)?;
+        let (Some(first), Some(second)) = (self.fc1.parameters(), self.fc2.parameters()) else {
+            return Ok(None);
         };
-        let keep = x.track_op() || first.track_op() || second.track_op();
-        Ok(x.apply_op3(
-            &first,
-            &second,
-            MlpOp {
-                keep,
-                columns: self.packed.is_some(),
-                hidden: OnceLock::new(),
-            },
-        )?)
+        if !x.device().is_cpu() {
+            return Ok(None);
+        }
+        let hidden = OnceLock::new();
+        Ok(Some(vec![Box::new(MlpOp {
+            first,
+            second,
+            hidden,
+        })]))
     }
 
     /// The same out of candle's own operations: the path of other devices.
@@ -89,150 +75,100 @@ impl Mlp {
     }
 }
 
-fn tracked(fc: &Linear) -> Result<bool> {
-    Ok(fc.weight()?.track_op() || fc.bias().is_some_and(Tensor::track_op))
-}
-
-/// Weight and bias in one vector: an operation of candle's has three operands at most.
-fn pack(fc: &Linear) -> Result<Tensor> {
-    let weight = fc.weight()?.flatten_all()?;
-    Ok(match fc.bias() {
-        Some(bias) => Tensor::cat(&[&weight, bias], 0)?,
-        None => weight,
-    })
-}
-
-/// [`pack`] with the weight column by column; and the layer as views of that vector, so that its
-/// numbers are in memory once.
-fn pack_columns(fc: &Linear) -> Result<(Linear, Tensor)> {
-    let (outputs, inputs) = fc.weight()?.dims2()?;
-    let mut parts = vec![fc.weight()?.t()?.flatten_all()?];
-    parts.extend(fc.bias().cloned());
-    let packed = Tensor::cat(&parts, 0)?;
-    let weight = packed.narrow(0, 0, inputs * outputs)?;
-    let weight = weight.reshape((inputs, outputs))?.t()?;
-    let bias = fc
-        .bias()
-        .map(|bias| packed.narrow(0, inputs * outputs, bias.elem_count()));
-    Ok((Linear::from_tensors(weight, bias.transpose()?)?, packed))
-}
-
-/// x [..., C], (w1, b1) and (w2, b2) to y [..., C].
+/// x [..., C] to y [..., C].
 struct MlpOp {
-    /// Whether a backward pass may follow.
-    keep: bool,
-    /// Whether the weights lie column by column.
-    columns: bool,
+    /// w1 and b1.
+    first: [Tensor; 2],
+    /// w2 and b2.
+    second: [Tensor; 2],
     /// h of the forward pass.
     hidden: OnceLock<Vec<f32>>,
 }
 
-/// (C, H): the packed parameters hold (C + 1) H and (H + 1) C numbers.
-fn sizes(x: &Shape, first: &Shape) -> (usize, usize) {
-    let channels = x.dims().last().copied().unwrap_or(1);
-    (channels, first.elem_count() / (channels + 1))
-}
-
-impl CustomOp3 for MlpOp {
-    fn name(&self) -> &'static str {
-        "mlp"
+impl MlpOp {
+    /// Runs `f` with the parameters as the kernel takes them.
+    fn with_parameters<T>(&self, f: impl FnOnce(Parameters<'_>) -> T) -> candle_core::Result<T> {
+        let [w1, b1] = &self.first;
+        let [w2, b2] = &self.second;
+        let ((w1, w1_layout), (w2, w2_layout)) = (w1.storage_and_layout(), w2.storage_and_layout());
+        let (w1, w2) = (
+            WeightNumbers::new(cpu(&w1)?, w1_layout)?,
+            WeightNumbers::new(cpu(&w2)?, w2_layout)?,
+        );
+        let (b1, b2) = (numbers(b1)?, numbers(b2)?);
+        Ok(f(Parameters {
+            first: ((&w1).into(), &b1),
+            second: ((&w2).into(), &b2),
+        }))
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        first: &CpuStorage,
-        first_layout: &Layout,
-        second: &CpuStorage,
-        second_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (channels, hidden) = sizes(x_layout.shape(), first_layout.shape());
-        let y = match x {
+    /// The same as the twin takes them: w1, b1, w2, b2.
+    fn numbers(&self) -> candle_core::Result<[Numbers<'_, f64>; 4]> {
+        let ([w1, b1], [w2, b2]) = (&self.first, &self.second);
+        Ok([numbers(w1)?, numbers(b1)?, numbers(w2)?, numbers(b2)?])
+    }
+
+    /// The gradients of the parameters out of one vector of them all.
+    fn split<T: WithDType>(&self, sums: Vec<T>) -> candle_core::Result<Vec<Option<Tensor>>> {
+        let (mut start, len) = (0, sums.len());
+        let sums = tensor(sums, len)?;
+        let parameters = self.parameters();
+        let part = |parameter: &Tensor| {
+            let gradient = sums.narrow(0, start, parameter.elem_count())?;
+            start += parameter.elem_count();
+            Ok(wanted(parameter, gradient.reshape(parameter.shape())?))
+        };
+        parameters.iter().map(part).collect()
+    }
+}
+
+impl Operation for MlpOp {
+    fn parameters(&self) -> Vec<Tensor> {
+        [&self.first[..], &self.second[..]].concat()
+    }
+
+    fn forward(&self, x: Stored<'_>, keep: bool) -> candle_core::Result<(CpuStorage, Shape)> {
+        let y = match x.0 {
             CpuStorage::F32(_) => {
-                let (first, second) = (slice(first, first_layout)?, slice(second, second_layout)?);
-                let parameters = Parameters {
-                    first: &first,
-                    second: &second,
-                    columns: self.columns,
-                    channels,
-                    hidden,
-                };
-                let x = slice(x, x_layout)?;
-                let (y, h) = kernel::forward(simd::best(), parameters, &x, self.keep);
+                let numbers = slice(x.0, x.1)?;
+                let (y, h) =
+                    self.with_parameters(|p| kernel::forward(simd::best(), p, &numbers, keep))?;
                 // An operation is applied once; a second h of the same x would be the same.
                 let _ = self.hidden.set(h);
                 CpuStorage::F32(y)
             }
             CpuStorage::F64(_) => {
-                let (first, second) = (slice(first, first_layout)?, slice(second, second_layout)?);
-                let parameters = twin::Parameters {
-                    first: &first,
-                    second: &second,
-                    channels,
-                    hidden,
-                };
-                CpuStorage::F64(twin::forward(parameters, &slice(x, x_layout)?))
+                let [w1, b1, w2, b2] = &self.numbers()?;
+                let (first, second) = ((&**w1, &**b1), (&**w2, &**b2));
+                let parameters = twin::Parameters { first, second };
+                CpuStorage::F64(twin::forward(parameters, &slice(x.0, x.1)?))
             }
-            _ => return Err(unsupported(self.name(), x)),
+            _ => return Err(unsupported("mlp", x.0)),
         };
-        Ok((y, x_layout.shape().clone()))
+        Ok((y, x.1.shape().clone()))
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        first: &Tensor,
-        second: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (channels, hidden) = sizes(x.shape(), first.shape());
+    fn backward(&self, x: &Tensor, dy: &Tensor) -> candle_core::Result<Gradients> {
+        if x.dtype() == DType::F64 {
+            let [w1, b1, w2, b2] = &self.numbers()?;
+            let (first, second) = ((&**w1, &**b1), (&**w2, &**b2));
+            let parameters = twin::Parameters { first, second };
+            let (dx, sums) = twin::backward(parameters, &numbers(x)?, &numbers(dy)?);
+            return Ok((wanted(x, tensor(dx, x.shape())?), self.split(sums)?));
+        }
         let want = Wanted {
             dx: x.track_op(),
-            sums: first.track_op() || second.track_op(),
+            sums: self.parameters().iter().any(Tensor::track_op),
         };
-        let (dx, sums) = if x.dtype() == DType::F64 {
-            let (first, second) = (numbers::<f64>(first)?, numbers(second)?);
-            let parameters = twin::Parameters {
-                first: &first,
-                second: &second,
-                channels,
-                hidden,
-            };
-            let (dx, sums) = twin::backward(parameters, &numbers(x)?, &numbers(dy)?);
-            let len = sums.len();
-            (Some(tensor(dx, x.shape())?), Some(tensor(sums, len)?))
-        } else {
-            let (first, second) = (numbers(first)?, numbers(second)?);
-            let parameters = Parameters {
-                first: &first,
-                second: &second,
-                columns: self.columns,
-                channels,
-                hidden,
-            };
-            let h = self.hidden.get().map_or(&[][..], Vec::as_slice);
-            let (x_numbers, dy) = (numbers(x)?, numbers(dy)?);
-            let (dx, sums) = kernel::backward(simd::best(), parameters, &x_numbers, h, &dy, want);
-            let len = sums.len();
-            (
-                want.dx.then(|| tensor(dx, x.shape())).transpose()?,
-                want.sums.then(|| tensor(sums, len)).transpose()?,
-            )
+        let h = self.hidden.get().map_or(&[][..], Vec::as_slice);
+        let (x_numbers, dy) = (numbers(x)?, numbers(dy)?);
+        let (dx, sums) =
+            self.with_parameters(|p| kernel::backward(simd::best(), p, &x_numbers, h, &dy, want))?;
+        let dx = want.dx.then(|| tensor(dx, x.shape())).transpose()?;
+        let sums = match want.sums {
+            true => self.split(sums)?,
+            false => vec![None; 4],
         };
-        let at = first.elem_count();
-        let Some(sums) = sums else {
-            return Ok((dx, None, None));
-        };
-        let (d_first, d_second) = (
-            sums.narrow(0, 0, at)?,
-            sums.narrow(0, at, second.elem_count())?,
-        );
-        Ok((
-            wanted(x, dx),
-            wanted(first, d_first),
-            wanted(second, d_second),
-        ))
+        Ok((dx, sums))
     }
 }

@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
+use crate::chain::{End, Stored};
 use crate::drop_path::DropPath;
 use crate::error::{Error, Result};
 use crate::kernels::residual::{self as kernel, Factors};
@@ -59,6 +60,16 @@ impl Residual {
         })
     }
 
+    /// This connection as the end of a chain on `x`, with the draws of `pass`.
+    pub(crate) fn end(&self, x: &Tensor, pass: &Pass) -> Result<End> {
+        Ok(End {
+            op: ResidualOp {
+                factors: self.prepare(x, x, pass)?,
+            },
+            gamma: self.scale.as_ref().map(|scale| scale.gamma.clone()),
+        })
+    }
+
     /// The same out of candle's own operations: the path of other devices.
     pub fn forward_composed(&self, x: &Tensor, branch: &Tensor, pass: &Pass) -> Result<Tensor> {
         self.compose(x, branch, self.prepare(x, branch, pass)?)
@@ -102,16 +113,18 @@ impl Residual {
 }
 
 /// x, branch and perhaps gamma to x + f gamma branch.
-struct ResidualOp {
-    factors: Option<Vec<f64>>,
+pub(crate) struct ResidualOp {
+    /// The factors f of the samples, if they are not all 1.
+    pub factors: Option<Vec<f64>>,
 }
 
 impl ResidualOp {
-    fn forward(
+    /// The result, and its shape.
+    pub fn forward(
         &self,
-        x: (&CpuStorage, &Layout),
-        z: (&CpuStorage, &Layout),
-        gamma: Option<(&CpuStorage, &Layout)>,
+        x: Stored<'_>,
+        z: Stored<'_>,
+        gamma: Option<Stored<'_>>,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let channels = x.1.dims().last().copied().unwrap_or(1);
         let y = match x.0 {
@@ -133,47 +146,40 @@ impl ResidualOp {
         Ok((y, x.1.shape().clone()))
     }
 
-    /// The gradients of (branch, gamma), those that are wanted.
-    fn backward(
+    /// The gradients of the branch z and, where gamma is tracked, of gamma, for which alone
+    /// z is needed.
+    pub fn backward(
         &self,
-        z: &Tensor,
+        z: Option<&Tensor>,
         gamma: Option<&Tensor>,
         dy: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let channels = z.dims().last().copied().unwrap_or(1);
-        if z.dtype() == DType::F64 {
-            let gamma_numbers = gamma.map(numbers::<f64>).transpose()?;
-            let (gamma_numbers, samples) = (gamma_numbers.as_deref(), self.factors.as_deref());
-            let (dz, dgamma) = twin::backward(
-                &numbers(z)?,
-                channels,
-                gamma_numbers,
-                samples,
-                &numbers(dy)?,
-            );
-            let dgamma = tensor(dgamma, channels)?;
-            return Ok((
-                wanted(z, tensor(dz, z.shape())?),
-                gamma.and_then(|gamma| wanted(gamma, dgamma)),
-            ));
-        }
+    ) -> candle_core::Result<(Tensor, Option<Tensor>)> {
         if gamma.is_none() && self.factors.is_none() {
-            return Ok((wanted(z, dy.clone()), None));
+            return Ok((dy.clone(), None));
         }
-        let (gamma_numbers, samples) = (gamma.map(numbers).transpose()?, self.factors32());
-        let factors = self.with(z.dims(), gamma_numbers.as_deref(), samples.as_deref());
-        let (arch, dy) = (simd::best(), numbers(dy)?);
-        let dz = z
-            .track_op()
-            .then(|| kernel::branch_gradient(arch, factors, &dy));
-        let dgamma = match gamma.filter(|gamma| gamma.track_op()) {
-            Some(_) => Some(kernel::gamma_gradient(arch, factors, &numbers(z)?, &dy)),
+        let channels = dy.dims().last().copied().unwrap_or(1);
+        let trained = gamma.filter(|gamma| gamma.track_op()).and(z);
+        if dy.dtype() == DType::F64 {
+            let gamma = gamma.map(numbers::<f64>).transpose()?;
+            let (gamma, samples) = (gamma.as_deref(), self.factors.as_deref());
+            // The gradient of z does not read z.
+            let z = numbers::<f64>(trained.unwrap_or(dy))?;
+            let (dz, dgamma) = twin::backward(&z, channels, gamma, samples, &numbers(dy)?);
+            let dgamma = trained.map(|_| tensor(dgamma, channels)).transpose()?;
+            return Ok((tensor(dz, dy.shape())?, dgamma));
+        }
+        let (gamma, samples) = (gamma.map(numbers).transpose()?, self.factors32());
+        let factors = self.with(dy.dims(), gamma.as_deref(), samples.as_deref());
+        let (arch, dy_numbers) = (simd::best(), numbers(dy)?);
+        let dgamma = match trained {
+            Some(z) => {
+                let dgamma = kernel::gamma_gradient(arch, factors, &numbers(z)?, &dy_numbers);
+                Some(tensor(dgamma, channels)?)
+            }
             None => None,
         };
-        Ok((
-            dz.map(|dz| tensor(dz, z.shape())).transpose()?,
-            dgamma.map(|dgamma| tensor(dgamma, channels)).transpose()?,
-        ))
+        let dz = kernel::branch_gradient(arch, factors, &dy_numbers);
+        Ok((tensor(dz, dy.shape())?, dgamma))
     }
 
     fn factors32(&self) -> Option<Vec<f32>> {
@@ -223,8 +229,8 @@ impl CustomOp3 for ResidualOp {
         _: &Tensor,
         dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (dz, dgamma) = self.backward(z, Some(gamma), dy)?;
-        Ok((wanted(x, dy.clone()), dz, dgamma))
+        let (dz, dgamma) = self.backward(Some(z), Some(gamma), dy)?;
+        Ok((wanted(x, dy.clone()), wanted(z, dz), dgamma))
     }
 }
 
@@ -250,7 +256,18 @@ impl CustomOp2 for ResidualOp {
         _: &Tensor,
         dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let (dz, _) = self.backward(z, None, dy)?;
-        Ok((wanted(x, dy.clone()), dz))
+        let (dz, _) = self.backward(None, None, dy)?;
+        Ok((wanted(x, dy.clone()), wanted(z, dz)))
     }
+}
+
+/// a + b, two tensors of one shape on the CPU.
+pub(crate) fn sum(a: &Tensor, b: &Tensor) -> candle_core::Result<Tensor> {
+    if a.dtype() != DType::F32 {
+        return a + b;
+    }
+    let factors = ResidualOp { factors: None };
+    let factors = factors.with(a.dims(), None, None);
+    let sum = kernel::forward(simd::best(), factors, &numbers(a)?, &numbers(b)?);
+    tensor(sum, a.shape())
 }

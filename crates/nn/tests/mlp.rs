@@ -10,7 +10,7 @@ use common::{
     CPU, assert_close, check_finite_differences, difference, gradients, normals32,
     same_on_all_pools, tensor, var, widen,
 };
-use spectralkd_nn::kernels::linear::Wanted;
+use spectralkd_nn::kernels::linear::{Wanted, Weight};
 use spectralkd_nn::kernels::mlp::{self as kernel, Parameters};
 use spectralkd_nn::kernels::simd;
 use spectralkd_nn::{Mlp, params, scalar};
@@ -54,11 +54,11 @@ fn twin_agrees_with_finite_differences() {
     check_finite_differences(|| mlp.forward(&x).unwrap(), &[&x, w1, b1, w2, b2]);
 }
 
-/// A weight [rows, cols], row by row, with its bias, as the weight column by column with its bias.
-fn columns(packed: &[f32], rows: usize, cols: usize) -> Vec<f32> {
-    let (weight, bias) = packed.split_at(rows * cols);
-    let weight = (0..rows * cols).map(|i| weight[i % rows * cols + i / rows]);
-    weight.chain(bias.iter().copied()).collect()
+/// A weight [rows, cols], row by row, as one column by column.
+fn columns(weight: &[f32], rows: usize, cols: usize) -> Vec<f32> {
+    (0..rows * cols)
+        .map(|i| weight[i % rows * cols + i / rows])
+        .collect()
 }
 
 #[test]
@@ -80,30 +80,22 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
         let first = normals32(3, (channels + 1) * hidden);
         let second = normals32(4, (hidden + 1) * channels);
         let (wide_first, wide_second) = (widen(&first), widen(&second));
+        let at = channels * hidden; // where the biases start
         let wide = scalar::mlp::Parameters {
-            first: &wide_first,
-            second: &wide_second,
-            channels,
-            hidden,
+            first: wide_first.split_at(at),
+            second: wide_second.split_at(at),
         };
         let want = scalar::mlp::forward(wide, &widen(&x));
         let (want_dx, want_sums) = scalar::mlp::backward(wide, &widen(&x), &widen(&dy));
+        let ((w1, b1), (w2, b2)) = (first.split_at(at), second.split_at(at));
         let parameters = Parameters {
-            first: &first,
-            second: &second,
-            columns: false,
-            channels,
-            hidden,
+            first: (Weight::Rows(w1), b1),
+            second: (Weight::Rows(w2), b2),
         };
-        let (first, second) = (
-            columns(&first, hidden, channels),
-            columns(&second, channels, hidden),
-        );
+        let (w1, w2) = (columns(w1, hidden, channels), columns(w2, channels, hidden));
         let by_columns = Parameters {
-            first: &first,
-            second: &second,
-            columns: true,
-            ..parameters
+            first: (Weight::Columns(&w1), b1),
+            second: (Weight::Columns(&w2), b2),
         };
         for arch in simd::all() {
             let at = format!("{arch:?}, {rows}x{channels}x{hidden}");

@@ -91,15 +91,13 @@ impl Block {
 
     /// Tokens [B, T, C] to tokens [B, T, C].
     pub fn forward(&self, tokens: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let normed = self.norm1.forward(tokens)?;
-        let branch = match &self.attention {
-            Mixer::Plain(attention) => attention.forward(&normed)?,
-            Mixer::TalkingHeads(attention) => attention.forward(&normed)?,
-            Mixer::Windows(attention) => attention.forward(&normed)?,
+        let (norm, end) = (&self.norm1, &self.attention_end);
+        let tokens = match &self.attention {
+            Mixer::Plain(attention) => end.branch(tokens, norm, attention, pass)?,
+            Mixer::TalkingHeads(attention) => end.branch(tokens, norm, attention, pass)?,
+            Mixer::Windows(attention) => end.branch(tokens, norm, attention, pass)?,
         };
-        let tokens = self.attention_end.forward(tokens, &branch, pass)?;
-        let branch = self.mlp.forward(&self.norm2.forward(&tokens)?)?;
-        Ok(self.mlp_end.forward(&tokens, &branch, pass)?)
+        Ok(self.mlp_end.branch(&tokens, &self.norm2, &self.mlp, pass)?)
     }
 
     /// Multiply-accumulates of one image with `tokens` tokens.

@@ -44,8 +44,7 @@ impl ClassBlock {
         let all = Tensor::cat(&[class, patches], 1)?;
         let branch = self.attention.forward(&self.norm1.forward(&all)?)?;
         let class = self.attention_end.forward(class, &branch, pass)?;
-        let branch = self.mlp.forward(&self.norm2.forward(&class)?)?;
-        Ok(self.mlp_end.forward(&class, &branch, pass)?)
+        Ok(self.mlp_end.branch(&class, &self.norm2, &self.mlp, pass)?)
     }
 
     /// Multiply-accumulates of one image with `patches` patches.

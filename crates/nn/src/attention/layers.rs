@@ -4,7 +4,8 @@
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use super::{class_attention, composed, softmax_attention, talking_attention};
+use super::{class_attention, composed, ops, softmax_attention, talking_attention};
+use crate::chain::{Chain, Of1, Of2, Operation};
 use crate::error::{Error, Result};
 use crate::linear::Linear;
 
@@ -48,6 +49,24 @@ impl Attention {
         })
     }
 
+    /// The layer as links, where it has kernels for `x`.
+    pub(crate) fn links(&self, x: &Tensor) -> Result<Option<Chain>> {
+        self.around(
+            x,
+            Box::new(Of1(ops::SoftmaxAttention { heads: self.heads })),
+        )
+    }
+
+    /// The links of `qkv`, of an `operation` from q, k and v to tokens, and of `proj`.
+    fn around(&self, x: &Tensor, operation: Box<dyn Operation>) -> Result<Option<Chain>> {
+        self.qkv.check(x)?;
+        let links = (self.qkv.operation(), self.proj.operation());
+        let (Some(qkv), Some(proj), true) = (links.0, links.1, x.device().is_cpu()) else {
+            return Ok(None);
+        };
+        Ok(Some(vec![qkv, operation, proj]))
+    }
+
     /// Tokens [B, N, dim] to tokens [B, N, dim]. F32 or F64 on a CPU.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let mixed = softmax_attention(&self.qkv.forward(x)?, self.heads)?;
@@ -88,6 +107,13 @@ impl TalkingHeadAttention {
         // The mixing works on tensors; it is told now rather than in the first forward pass.
         layer.mixing()?;
         Ok(layer)
+    }
+
+    /// The layer as links, where it has kernels for `x`.
+    pub(crate) fn links(&self, x: &Tensor) -> Result<Option<Chain>> {
+        let heads = self.attention.heads;
+        let op = ops::TalkingAttention { heads };
+        self.attention.around(x, Box::new(Of2(op, self.mixing()?)))
     }
 
     /// Tokens [B, N, dim] to tokens [B, N, dim]. F32 or F64 on a CPU.

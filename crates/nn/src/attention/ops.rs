@@ -193,8 +193,9 @@ fn result_shape(shape: Shape) -> candle_core::Shape {
     (shape.batch, shape.queries, shape.channels()).into()
 }
 
-struct SoftmaxAttention {
-    heads: usize,
+/// The operation of [`softmax_attention`].
+pub(super) struct SoftmaxAttention {
+    pub heads: usize,
 }
 
 impl SoftmaxAttention {
@@ -225,8 +226,9 @@ impl CustomOp1 for SoftmaxAttention {
     }
 }
 
-struct TalkingAttention {
-    heads: usize,
+/// The operation of [`talking_attention`].
+pub(super) struct TalkingAttention {
+    pub heads: usize,
 }
 
 impl TalkingAttention {

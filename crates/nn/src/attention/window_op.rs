@@ -34,9 +34,10 @@ pub fn window_attention(
     Ok(qkv.apply_op2(table, op)?)
 }
 
-struct WindowOp {
-    partition: Arc<Partition>,
-    heads: usize,
+/// The operation of [`window_attention`].
+pub(super) struct WindowOp {
+    pub partition: Arc<Partition>,
+    pub heads: usize,
 }
 
 impl WindowOp {

@@ -7,7 +7,8 @@ use candle_nn::VarBuilder;
 
 use super::composed;
 use super::geometry::Windows;
-use super::window_op::window_attention;
+use super::window_op::{WindowOp, window_attention};
+use crate::chain::{Chain, Of2};
 use crate::error::{Error, Result};
 use crate::kernels::attention::Partition;
 use crate::linear::{LINEAR_INIT, Linear};
@@ -96,6 +97,21 @@ impl WindowAttention {
             _ => mixed.narrow(1, 0, self.windows.tokens())?,
         };
         self.proj.forward(&mixed)
+    }
+
+    /// The layer as links, where it has kernels for `x` and windows that divide the map.
+    pub(crate) fn links(&self, x: &Tensor) -> Result<Option<Chain>> {
+        self.check(x)?;
+        let (qkv, proj) = (self.qkv.operation(), self.proj.operation());
+        let runs_here = x.device().is_cpu() && self.windows.padding() == 0;
+        let (Some(qkv), Some(proj), true) = (qkv, proj, runs_here) else {
+            return Ok(None);
+        };
+        let op = WindowOp {
+            partition: self.partition.clone(),
+            heads: self.heads,
+        };
+        Ok(Some(vec![qkv, Box::new(Of2(op, self.table.clone())), proj]))
     }
 
     /// The same out of candle's own operations: the path of other devices.

@@ -3,22 +3,18 @@
 use super::{Real, gelu, linear};
 use crate::kernels::linear::Sizes;
 
-/// The parameters: w1 [H, C] followed by b1 `[H]`, and w2 [C, H] followed by b2 `[C]`.
+/// The parameters: w1 [H, C], b1 `[H]`, w2 [C, H], b2 `[C]`.
 #[derive(Clone, Copy)]
 pub struct Parameters<'a, T> {
-    /// w1 followed by b1.
-    pub first: &'a [T],
-    /// w2 followed by b2.
-    pub second: &'a [T],
-    /// C.
-    pub channels: usize,
-    /// H.
-    pub hidden: usize,
+    /// w1 and b1.
+    pub first: (&'a [T], &'a [T]),
+    /// w2 and b2.
+    pub second: (&'a [T], &'a [T]),
 }
 
 impl<T> Parameters<'_, T> {
     fn sizes(&self, count: usize) -> (Sizes, Sizes) {
-        let (inputs, outputs) = (self.channels, self.hidden);
+        let (inputs, outputs) = (self.second.1.len(), self.first.1.len());
         let rows = count / inputs;
         (
             Sizes {
@@ -38,9 +34,7 @@ impl<T> Parameters<'_, T> {
 /// y of x.
 pub fn forward<T: Real>(parameters: Parameters<'_, T>, x: &[T]) -> Vec<T> {
     let (first, second) = parameters.sizes(x.len());
-    let weights = parameters.channels * parameters.hidden;
-    let (w1, b1) = parameters.first.split_at(weights);
-    let (w2, b2) = parameters.second.split_at(weights);
+    let ((w1, b1), (w2, b2)) = (parameters.first, parameters.second);
     let a = gelu::forward(&linear::forward(first, x, w1, Some(b1)));
     linear::forward(second, &a, w2, Some(b2))
 }
@@ -48,15 +42,9 @@ pub fn forward<T: Real>(parameters: Parameters<'_, T>, x: &[T]) -> Vec<T> {
 /// (dx, then dw1, db1, dw2, db2 in one vector).
 pub fn backward<T: Real>(parameters: Parameters<'_, T>, x: &[T], dy: &[T]) -> (Vec<T>, Vec<T>) {
     let (first, second) = parameters.sizes(x.len());
-    let weights = parameters.channels * parameters.hidden;
-    let (w1, b1) = parameters.first.split_at(weights);
+    let ((w1, b1), (w2, _)) = (parameters.first, parameters.second);
     let h = linear::forward(first, x, w1, Some(b1));
-    let (da, second_sums) = linear::backward(
-        second,
-        &gelu::forward(&h),
-        &parameters.second[..weights],
-        dy,
-    );
+    let (da, second_sums) = linear::backward(second, &gelu::forward(&h), w2, dy);
     let (dx, mut sums) = linear::backward(first, x, w1, &gelu::backward(&h, &da));
     sums.extend(second_sums);
     (dx, sums)

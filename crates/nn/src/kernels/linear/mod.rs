@@ -14,7 +14,7 @@ use super::parallel::{self, even_rows};
 use super::storage::{copy, filled, written};
 
 pub use backward::{Wanted, backward};
-pub use weight::{Transposed, Weight};
+pub use weight::{Transposed, Weight, WeightNumbers};
 
 /// Rows of a forward piece, about: enough to pay for packing w anew.
 const FORWARD_ROWS: usize = 400;

@@ -1,7 +1,11 @@
 //! The weight of a linear map in the orders in which products read it.
 
+use std::borrow::Cow;
+
+use candle_core::{CpuStorage, Layout, Result};
+
 use super::super::matmul::View;
-use super::super::storage::filled;
+use super::super::storage::{columns, filled, slice};
 use super::super::transpose::transpose;
 use super::Sizes;
 
@@ -41,9 +45,41 @@ impl<'a> Weight<'a> {
         }
     }
 
-    pub(super) fn len(self) -> usize {
+    pub(in crate::kernels) fn len(self) -> usize {
         match self {
             Self::Rows(w) | Self::Columns(w) => w.len(),
+        }
+    }
+}
+
+/// The numbers of a weight tensor [N, K], in one of the orders of [`Weight`].
+#[derive(Debug)]
+pub struct WeightNumbers<'a>(Order<'a>);
+
+#[derive(Debug)]
+enum Order<'a> {
+    Rows(Cow<'a, [f32]>),
+    Columns(&'a [f32]),
+}
+
+impl<'a> WeightNumbers<'a> {
+    /// The numbers of a storage as they lie, if by rows or by columns without gaps; else a copy.
+    ///
+    /// # Errors
+    /// If they are not of type f32.
+    pub fn new(storage: &'a CpuStorage, layout: &Layout) -> Result<Self> {
+        Ok(Self(match columns(storage, layout)? {
+            Some(columns) => Order::Columns(columns),
+            None => Order::Rows(slice(storage, layout)?),
+        }))
+    }
+}
+
+impl<'a> From<&'a WeightNumbers<'_>> for Weight<'a> {
+    fn from(numbers: &'a WeightNumbers<'_>) -> Self {
+        match &numbers.0 {
+            Order::Rows(rows) => Self::Rows(rows),
+            Order::Columns(columns) => Self::Columns(columns),
         }
     }
 }

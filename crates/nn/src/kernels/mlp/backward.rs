@@ -36,7 +36,7 @@ pub fn backward(
     wanted: Wanted,
 ) -> (Vec<f32>, Vec<f32>) {
     let rows = parameters.check(x);
-    assert!(h.len() == rows * parameters.hidden && dy.len() == x.len());
+    assert!(h.len() == rows * parameters.hidden() && dy.len() == x.len());
     if sums::is_small(parameters.sizes(rows).0) {
         in_parts(arch, parameters, x, h, dy, wanted)
     } else {
@@ -53,12 +53,10 @@ fn hidden_rows<'a>(
     (a, da): (&'a mut [MaybeUninit<f32>], &'a mut [MaybeUninit<f32>]),
     dx: &mut [MaybeUninit<f32>],
 ) -> (&'a [f32], &'a [f32]) {
-    let Parameters {
-        channels, hidden, ..
-    } = parameters;
+    let (channels, hidden) = (parameters.channels(), parameters.hidden());
     let count = dy.len() / channels;
     let (first, second) = parameters.sizes(count);
-    let (w1, _, w2, _) = parameters.split();
+    let ((w1, _), (w2, _)) = (parameters.first, parameters.second);
     let dy = View::new(dy, count, channels);
     product(da, hidden, 1.0, dy, w2.view(second));
     // SAFETY: the product covers all rows and columns.
@@ -81,9 +79,7 @@ fn in_parts(
     dy: &[f32],
     wanted: Wanted,
 ) -> (Vec<f32>, Vec<f32>) {
-    let Parameters {
-        channels, hidden, ..
-    } = parameters;
+    let (channels, hidden) = (parameters.channels(), parameters.hidden());
     let rows = x.len() / channels;
     let (first, second) = parameters.sizes(rows);
     let part = rows.div_ceil(PARTS).max(1);
@@ -91,9 +87,9 @@ fn in_parts(
     let most = (PART_NUMBERS / hidden).clamp(48, 128);
     let piece = part.div_ceil(part.div_ceil(most));
     let dx_row = if wanted.dx { channels } else { 0 };
-    let second_at = parameters.first.len();
+    let [second_at, second_len] = parameters.lens();
     let sums_len = if wanted.sums {
-        second_at + parameters.second.len()
+        second_at + second_len
     } else {
         0
     };
@@ -137,9 +133,7 @@ fn in_two_passes(
     dy: &[f32],
     wanted: Wanted,
 ) -> (Vec<f32>, Vec<f32>) {
-    let Parameters {
-        channels, hidden, ..
-    } = parameters;
+    let (channels, hidden) = (parameters.channels(), parameters.hidden());
     let rows = x.len() / channels;
     let (first, second) = parameters.sizes(rows);
     let piece = even_rows(rows, ROWS);
@@ -165,8 +159,9 @@ fn in_two_passes(
     }
     // SAFETY: the pieces cover both, and `hidden_rows` has written all of each.
     let (a, dh) = unsafe { (written(&mut a), written(&mut dh)) };
+    let [first_len, second_len] = parameters.lens();
     let fill_sums = |sums: &mut [MaybeUninit<f32>]| {
-        let (d_first, d_second) = sums.split_at_mut(parameters.first.len());
+        let (d_first, d_second) = sums.split_at_mut(first_len);
         let (dw1, db1) = d_first.split_at_mut(hidden * channels);
         let (dw2, db2) = d_second.split_at_mut(channels * hidden);
         by_outputs(arch, first, x, dh, dw1, db1);
@@ -182,8 +177,7 @@ fn in_two_passes(
         arch.dispatch(|| add_rows(dy, channels, &mut sum));
         copy(&sum, db2);
     };
-    let sums_len = parameters.first.len() + parameters.second.len();
     // SAFETY: the four parts of the vector are written: by `by_outputs` (db1 is not empty),
     // `transpose` and `copy`.
-    (dx, unsafe { filled(sums_len, fill_sums) })
+    (dx, unsafe { filled(first_len + second_len, fill_sums) })
 }

@@ -21,11 +21,9 @@ pub fn forward(
     keep: bool,
 ) -> (Vec<f32>, Vec<f32>) {
     let rows = parameters.check(x);
-    let Parameters {
-        channels, hidden, ..
-    } = parameters;
+    let (channels, hidden) = (parameters.channels(), parameters.hidden());
     let (first, second) = parameters.sizes(rows);
-    let (w1, b1, w2, b2) = parameters.split();
+    let ((w1, b1), (w2, b2)) = (parameters.first, parameters.second);
     let (w1, w2) = (Transposed::new(first, w1), Transposed::new(second, w2));
     let piece = even_rows(rows, ROWS);
     let h_row = if keep { hidden } else { 0 };

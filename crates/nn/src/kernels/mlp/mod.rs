@@ -15,24 +15,33 @@ pub use backward::backward;
 pub use forward::forward;
 
 /// The parameters: w1 [H, C], b1 `[H]`, w2 [C, H], b2 `[C]`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Parameters<'a> {
-    /// w1 followed by b1.
-    pub first: &'a [f32],
-    /// w2 followed by b2.
-    pub second: &'a [f32],
-    /// Whether both weights lie column by column ([`Weight::Columns`]).
-    pub columns: bool,
-    /// C.
-    pub channels: usize,
-    /// H.
-    pub hidden: usize,
+    /// w1 and b1.
+    pub first: (Weight<'a>, &'a [f32]),
+    /// w2 and b2.
+    pub second: (Weight<'a>, &'a [f32]),
 }
 
-impl<'a> Parameters<'a> {
+impl Parameters<'_> {
+    /// C.
+    fn channels(&self) -> usize {
+        self.second.1.len()
+    }
+
+    /// H.
+    fn hidden(&self) -> usize {
+        self.first.1.len()
+    }
+
+    /// Numbers of w1 and b1, and of w2 and b2.
+    fn lens(&self) -> [usize; 2] {
+        [self.first, self.second].map(|(weight, bias)| weight.len() + bias.len())
+    }
+
     /// The products of `rows` rows.
     fn sizes(&self, rows: usize) -> (Sizes, Sizes) {
-        let (channels, hidden) = (self.channels, self.hidden);
+        let (channels, hidden) = (self.channels(), self.hidden());
         (
             Sizes {
                 rows,
@@ -47,24 +56,12 @@ impl<'a> Parameters<'a> {
         )
     }
 
-    /// (w1, b1, w2, b2).
-    fn split(&self) -> (Weight<'a>, &'a [f32], Weight<'a>, &'a [f32]) {
-        let (w1, b1) = self.first.split_at(self.channels * self.hidden);
-        let (w2, b2) = self.second.split_at(self.channels * self.hidden);
-        let order = if self.columns {
-            Weight::Columns
-        } else {
-            Weight::Rows
-        };
-        (order(w1), b1, order(w2), b2)
-    }
-
     /// The number of rows of `x`. Panics if a slice does not have its length.
     fn check(&self, x: &[f32]) -> usize {
-        let (channels, hidden) = (self.channels, self.hidden);
+        let (channels, hidden) = (self.channels(), self.hidden());
         assert!(channels > 0 && hidden > 0 && x.len().is_multiple_of(channels));
-        assert_eq!(self.first.len(), (channels + 1) * hidden);
-        assert_eq!(self.second.len(), (hidden + 1) * channels);
+        assert_eq!(self.first.0.len(), channels * hidden);
+        assert_eq!(self.second.0.len(), channels * hidden);
         x.len() / channels
     }
 }
