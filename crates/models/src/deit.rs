@@ -48,7 +48,8 @@ impl Deit {
 impl Network for Deit {
     fn forward(&self, images: &Tensor, wanted: &[bool], pass: &Pass) -> Result<Output> {
         let tokens = self.stem.forward(images)?;
-        let (tokens, features) = self.trunk.forward(tokens, wanted, pass)?;
+        // The classifiers read no patch.
+        let (tokens, features) = self.trunk.forward_prefix(tokens, wanted, pass)?;
         let logits = self.head.forward(&tokens)?;
         Ok(Output { logits, features })
     }

@@ -100,6 +100,19 @@ impl Block {
         Ok(self.mlp_end.branch(&tokens, &self.norm2, &self.mlp, pass)?)
     }
 
+    /// The first `count` of the tokens that [`forward`](Self::forward) gives, [B, count, C]. Past
+    /// the attention every token goes on by itself, so that the others are left out where the
+    /// attention allows it; but for rounding, the result is the same.
+    pub fn forward_first(&self, tokens: &Tensor, count: usize, pass: &Pass) -> Result<Tensor> {
+        let Mixer::Plain(attention) = &self.attention else {
+            return Ok(self.forward(tokens, pass)?.narrow(1, 0, count)?);
+        };
+        let branch = attention.forward_first(&self.norm1.forward(tokens)?, count)?;
+        let first = tokens.narrow(1, 0, count)?;
+        let first = self.attention_end.forward(&first, &branch, pass)?;
+        Ok(self.mlp_end.branch(&first, &self.norm2, &self.mlp, pass)?)
+    }
+
     /// Multiply-accumulates of one image with `tokens` tokens.
     pub fn macs(sizes: BlockSizes, mixing: Mixing, tokens: usize) -> u128 {
         let BlockSizes {

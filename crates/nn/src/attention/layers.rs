@@ -73,6 +73,15 @@ impl Attention {
         self.proj.forward(&mixed)
     }
 
+    /// The first `count` tokens of the result, [B, count, dim], for less work than all of them.
+    ///
+    /// # Errors
+    /// If there are fewer.
+    pub fn forward_first(&self, x: &Tensor, count: usize) -> Result<Tensor> {
+        let mixed = softmax_attention(&self.qkv.forward(x)?, self.heads)?;
+        self.proj.forward(&mixed.narrow(1, 0, count)?)
+    }
+
     /// The same out of candle's own operations: the path of other devices.
     pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
         let qkv = self.qkv.forward_composed(x)?;
