@@ -1,6 +1,6 @@
 //! The two-layer perceptron of a transformer block.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{CpuStorage, DType, Shape, Tensor, WithDType};
 use candle_nn::VarBuilder;
@@ -60,7 +60,7 @@ impl Mlp {
         if !x.device().is_cpu() {
             return Ok(None);
         }
-        let hidden = OnceLock::new();
+        let hidden = Mutex::default();
         Ok(Some(vec![Box::new(MlpOp {
             first,
             second,
@@ -81,11 +81,15 @@ struct MlpOp {
     first: [Tensor; 2],
     /// w2 and b2.
     second: [Tensor; 2],
-    /// h of the forward pass.
-    hidden: OnceLock<Vec<f32>>,
+    /// h of the forward pass, until a backward pass takes it.
+    hidden: Mutex<Option<Vec<f32>>>,
 }
 
 impl MlpOp {
+    fn hidden(&self) -> MutexGuard<'_, Option<Vec<f32>>> {
+        self.hidden.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Runs `f` with the parameters as the kernel takes them.
     fn with_parameters<T>(&self, f: impl FnOnce(Parameters<'_>) -> T) -> candle_core::Result<T> {
         let [w1, b1] = &self.first;
@@ -133,8 +137,7 @@ impl Operation for MlpOp {
                 let numbers = slice(x.0, x.1)?;
                 let (y, h) =
                     self.with_parameters(|p| kernel::forward(simd::best(), p, &numbers, keep))?;
-                // An operation is applied once; a second h of the same x would be the same.
-                let _ = self.hidden.set(h);
+                *self.hidden() = keep.then_some(h);
                 CpuStorage::F32(y)
             }
             CpuStorage::F64(_) => {
@@ -160,10 +163,12 @@ impl Operation for MlpOp {
             dx: x.track_op(),
             sums: self.parameters().iter().any(Tensor::track_op),
         };
-        let h = self.hidden.get().map_or(&[][..], Vec::as_slice);
-        let (x_numbers, dy) = (numbers(x)?, numbers(dy)?);
-        let (dx, sums) =
-            self.with_parameters(|p| kernel::backward(simd::best(), p, &x_numbers, h, &dy, want))?;
+        let (arch, x_numbers, dy) = (simd::best(), numbers(x)?, numbers(dy)?);
+        let h = self.hidden().take();
+        let (dx, sums) = self.with_parameters(|p| {
+            let h = h.unwrap_or_else(|| kernel::forward(arch, p, &x_numbers, true).1);
+            kernel::backward(arch, p, &x_numbers, &h, &dy, want)
+        })?;
         let dx = want.dx.then(|| tensor(dx, x.shape())).transpose()?;
         let sums = match want.sums {
             true => self.split(sums)?,

@@ -151,15 +151,15 @@ fn one_operation_gives_the_bits_of_the_layers() {
 
 #[test]
 fn a_second_backward_pass_gives_the_same() {
-    let branch = Branch::new("mlp", true, DType::F32);
-    let x = var(1, &[4, 18, WIDTH], DType::F32);
-    let vars = branch.vars(true);
-    let all: Vec<_> = vars.iter().chain([&x]).collect();
-    let y = branch.branch(&x, &Pass::eval());
-    let (first, second) = (gradients(&y, &all), gradients(&y, &all));
-    for (first, second) in first.iter().zip(&second) {
-        assert_eq!(bits(first), bits(second));
-    }
+    for_all(DType::F32, |kind, branch, vars, pass| {
+        let x = var(1, &[4, 18, WIDTH], DType::F32);
+        let all: Vec<_> = vars.iter().chain([&x]).collect();
+        let y = branch.branch(&x, pass);
+        let (first, second) = (gradients(&y, &all), gradients(&y, &all));
+        for (first, second) in first.iter().zip(&second) {
+            assert_eq!(bits(first), bits(second), "{kind}");
+        }
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The chain as candle's operation.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, Var};
 
@@ -30,7 +30,7 @@ pub(crate) fn apply(links: Chain, end: Option<End>, x: &Tensor) -> Result<Tensor
         keep: x.track_op() || operand.track_op(),
         links,
         end,
-        kept: OnceLock::new(),
+        kept: Mutex::default(),
         gradients,
     };
     x.apply_op2(&operand, op)
@@ -47,8 +47,9 @@ struct ChainOp {
     end: Option<End>,
     /// Whether a backward pass may follow.
     keep: bool,
-    /// The results of the links that are kept for it.
-    kept: OnceLock<Kept>,
+    /// The results of the links that are kept for it; it takes them, and another one has to
+    /// compute them again.
+    kept: Mutex<Kept>,
     gradients: Gradients,
 }
 
@@ -96,22 +97,29 @@ impl ChainOp {
         Ok((y, kept))
     }
 
-    /// The input of every link and, if it was kept, the last result.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The input of every link and, if it is to be kept, the last result.
     fn inputs(&self, x: &Tensor) -> Result<(Vec<Tensor>, Option<Tensor>)> {
-        let kept = self.kept.get().map_or(&[][..], Vec::as_slice);
+        let mut kept = std::mem::take(&mut *self.kept()).into_iter();
         let mut inputs = vec![x.clone()];
-        for (i, link) in self.links.iter().enumerate().take(self.links.len() - 1) {
-            let next = match kept.get(i) {
-                Some(Some(kept)) => kept.clone(),
-                _ => {
-                    let (storage, layout) = inputs[i].storage_and_layout();
-                    let (storage, shape) = link.forward((cpu(&storage)?, layout), true)?;
-                    leaf(storage, shape)?
-                }
-            };
-            inputs.push(next);
+        for (i, link) in self.links.iter().enumerate() {
+            let is_last = i + 1 == self.links.len();
+            if let Some(kept) = kept.next().flatten() {
+                inputs.push(kept);
+            } else if !is_last || self.keeps(i) {
+                let input = inputs[i].clone();
+                let (storage, layout) = input.storage_and_layout();
+                let (storage, shape) = link.forward((cpu(&storage)?, layout), true)?;
+                inputs.push(leaf(storage, shape)?);
+            }
         }
-        let last = kept.get(self.links.len() - 1).cloned().flatten();
+        let last = match inputs.len() > self.links.len() {
+            true => inputs.pop(),
+            false => None,
+        };
         Ok((inputs, last))
     }
 }
@@ -139,8 +147,7 @@ impl CustomOp2 for ChainOp {
         _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (y, kept) = self.run((x, layout))?;
-        // An operation is applied once; second results of the same x would be the same.
-        let _ = self.kept.set(kept);
+        *self.kept() = kept;
         Ok(y)
     }
 
@@ -151,14 +158,15 @@ impl CustomOp2 for ChainOp {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (inputs, last) = self.inputs(x)?;
+        let (mut inputs, last) = self.inputs(x)?;
         let (mut d, d_gamma) = match &self.end {
             Some(end) => end.op.backward(last.as_ref(), end.gamma.as_ref(), dy)?,
             None => (dy.clone(), None),
         };
         let mut of_links = Vec::with_capacity(self.links.len());
-        for (link, input) in self.links.iter().zip(&inputs).rev() {
-            let (d_input, of_parameters) = link.backward(input, &d)?;
+        for link in self.links.iter().rev() {
+            let input = inputs.pop().unwrap_or_else(|| x.clone());
+            let (d_input, of_parameters) = link.backward(&input, &d)?;
             of_links.push(of_parameters);
             // Only the first link's input, x, may want none.
             d = d_input.unwrap_or(d);
