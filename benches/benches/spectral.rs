@@ -1,7 +1,8 @@
 //! The spectral operations on feature maps as a spectral loss meets them: DeiT-Tiny's (8 x 192 x
 //! 14 x 14) and the first stage of Swin-Tiny (8 x 96 x 56 x 56), forward ("fwd") and forward with
 //! backward ("both"), f32. "tokens" reads the maps as a transformer lays them out, channels
-//! innermost; "matrices" is the composed path of other devices.
+//! innermost; "matrices" is the composed path of other devices. Then what `analyze` runs on every
+//! batch of the same maps: the streaming spectra, of channels (also in 8 random orders) and of space.
 //!
 //! `cargo bench -p spectralkd-benches --bench spectral -- 'rfft2'`
 //!
@@ -12,7 +13,8 @@ use candle_core::{Device, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};
 use spectralkd_base::random::Stream;
 use spectralkd_spectral::{
-    Norm, Result, adaptive_avg_pool_channels, fft, ifft2, irfft2, resize, rfft2, rfft2_by_matrices,
+    ChannelSpectrum, Norm, PermutedSpectra, Result, SpatialSpectrum, adaptive_avg_pool_channels,
+    fft, ifft2, irfft2, resize, rfft2, rfft2_by_matrices,
 };
 
 #[global_allocator]
@@ -39,8 +41,38 @@ const OPS: [(&str, Op); 7] = [
     }),
 ];
 
-fn benches(c: &mut Criterion) {
-    for [b, ch, h, w] in [[8, 192, 14, 14], [8, 96, 56, 56]] {
+/// Batch, channels, height, width.
+const SHAPES: [[usize; 4]; 2] = [[8, 192, 14, 14], [8, 96, 56, 56]];
+
+/// A batch into each of the streaming spectra.
+fn streaming(c: &mut Criterion) {
+    for [b, ch, h, w] in SHAPES {
+        let mut stream = Stream::new(0, "bench");
+        let values: Vec<f32> = (0..b * ch * h * w)
+            .map(|_| stream.uniform() as f32 - 0.5)
+            .collect();
+        let maps = Tensor::from_vec(values, (b, ch, h, w), &Device::Cpu).unwrap();
+        let orders = (0..8).map(|_| stream.permutation(ch));
+        let mut channels = ChannelSpectrum::new(ch);
+        let mut permuted = PermutedSpectra::new(ch, orders.collect()).unwrap();
+        let mut spatial = SpatialSpectrum::new([h, w]);
+        let mut group = c.benchmark_group(format!("push/{b}x{ch}x{h}x{w}"));
+        group.sample_size(20);
+        group.bench_function("channel spectrum", |bench| {
+            bench.iter(|| channels.push(&maps).unwrap());
+        });
+        group.bench_function("8 random orders", |bench| {
+            bench.iter(|| permuted.push(&maps).unwrap());
+        });
+        group.bench_function("spatial spectrum", |bench| {
+            bench.iter(|| spatial.push(&maps).unwrap());
+        });
+        group.finish();
+    }
+}
+
+fn operations(c: &mut Criterion) {
+    for [b, ch, h, w] in SHAPES {
         let mut stream = Stream::new(0, &format!("bench {ch}x{h}"));
         let values: Vec<f32> = (0..b * ch * h * w)
             .map(|_| stream.uniform() as f32 - 0.5)
@@ -62,5 +94,5 @@ fn benches(c: &mut Criterion) {
     }
 }
 
-criterion_group!(spectral, benches);
+criterion_group!(spectral, operations, streaming);
 criterion_main!(spectral);

@@ -7,13 +7,17 @@ use serde_json::Value;
 
 /// Runs the command line, without the network and with a cache of its own.
 fn xtask(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_xtask"))
+    command(folder, arguments).output().unwrap()
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command
         .args(arguments)
         .env("HF_HUB_OFFLINE", "1")
         .env("HF_HOME", folder.join("hf"))
-        .env("CANDLE_NUM_THREADS", "1")
-        .output()
-        .unwrap()
+        .env("CANDLE_NUM_THREADS", "1");
+    command
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -125,6 +129,7 @@ fn the_doctor_looks_without_the_network() {
     assert!(output.status.success(), "{found}");
     for topic in [
         "processor",
+        "allocator",
         "memory",
         "devices",
         "cache",
@@ -132,6 +137,19 @@ fn the_doctor_looks_without_the_network() {
         "free under",
     ] {
         assert!(found.contains(topic), "no `{topic}` in: {found}");
+    }
+}
+
+#[test]
+fn the_doctor_says_what_to_set() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bad, good) in [
+        ("CANDLE_NUM_THREADS", "2", "set it to 1"),
+        ("MIMALLOC_PURGE_DELAY", "0", "set MIMALLOC_PURGE_DELAY=-1"),
+    ] {
+        let mut command = command(dir.path(), &["doctor"]);
+        let found = text(&command.env(name, bad).output().unwrap().stdout);
+        assert!(found.contains(good), "no `{good}` in: {found}");
     }
 }
 

@@ -48,10 +48,16 @@ impl Finding {
     }
 }
 
-/// Looks at processor, threads, memory, devices, the hub's cache and network, and the disk under
+/// Looks at processor, threads, allocator, memory, devices, the hub's cache and network, and the disk under
 /// `runs`. Asks the hub one bounded question, unless the environment says offline.
 pub fn examine(runs: &Path) -> Vec<Finding> {
-    let mut findings = vec![processor_finding(), threads(), memory(), devices()];
+    let mut findings = vec![
+        processor_finding(),
+        threads(),
+        allocator(),
+        memory(),
+        devices(),
+    ];
     match Hub::from_env() {
         Ok(hub) => findings.extend(hub_findings(&hub)),
         Err(error) => findings.push(Finding::new("hub", State::Bad, error.to_string())),
@@ -90,6 +96,20 @@ fn threads() -> Finding {
             ),
         ),
     }
+}
+
+/// Tensors are freed and made again at every step.
+fn allocator() -> Finding {
+    let set = |name: &str, value: &str| std::env::var(name).as_deref() == Ok(value);
+    if set("MIMALLOC_PURGE_DELAY", "-1") && set("MIMALLOC_ALLOW_LARGE_OS_PAGES", "1") {
+        return Finding::good("allocator", "keeps freed memory, in large pages");
+    }
+    Finding::new(
+        "allocator",
+        State::Warning,
+        "freed memory goes back to the system, which clears it again at every step: set \
+         MIMALLOC_PURGE_DELAY=-1 and MIMALLOC_ALLOW_LARGE_OS_PAGES=1 (cargo does, from .cargo/config.toml)",
+    )
 }
 
 fn memory() -> Finding {

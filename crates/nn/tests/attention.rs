@@ -189,6 +189,21 @@ fn scores_of_ten_thousand_agree_with_the_composed_softmax() {
 
 /// No gradient reaches what is frozen.
 #[test]
+fn the_first_tokens_alone_are_the_first_of_all() {
+    let params = Params::new();
+    let vb = params.builder(&Stream::new(1, "init"), DType::F32, &Device::Cpu);
+    let attention = Attention::new(12, 3, true, vb).unwrap();
+    let x = var("x", &[2, 7, 12], 1.0, DType::F32);
+    compare(
+        &[&x],
+        1e-6,
+        |v| attention.forward_first(v[0], 2),
+        |v| Ok(attention.forward(v[0])?.narrow(1, 0, 2)?),
+    );
+    assert!(attention.forward_first(&x, 8).is_err());
+}
+
+#[test]
 fn constants_get_no_gradient() {
     let qkv = var("qkv", &[2, 5, 12], 1.0, DType::F32);
     let mixing = var("mixing", &[12], 1.0, DType::F32);

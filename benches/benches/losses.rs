@@ -1,0 +1,69 @@
+//! The losses at the sizes of a step, forward ("fwd") and forward with backward to the student
+//! ("both"): the feature losses on one pair of layers, DeiT-Tiny's (8 x 192 x 14 x 14) and
+//! Swin-Tiny's first stage (8 x 96 x 56 x 56), and those of logits on 8 x 1000.
+//!
+//! `cargo bench -p spectralkd-benches --bench losses -- 'parseval'`
+
+use candle_core::{Device, Tensor, Var};
+use criterion::{Criterion, criterion_group, criterion_main};
+use spectralkd_base::random::Stream;
+use spectralkd_losses::{
+    FeatureLoss, Result, SpectralForm, cross_entropy, hard_distillation, soft_distillation,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A variable of normal numbers.
+fn var(name: &str, shape: &[usize]) -> Var {
+    let mut stream = Stream::new(1, name);
+    let count = shape.iter().product();
+    let data: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
+    Var::from_vec(data, shape, &Device::Cpu).expect("a variable")
+}
+
+fn bench(c: &mut Criterion, name: &str, student: &Var, loss: impl Fn(&Tensor) -> Result<Tensor>) {
+    let mut group = c.benchmark_group(name);
+    let data = student.as_detached_tensor();
+    group.bench_function("fwd", |b| b.iter(|| loss(&data).expect("a loss")));
+    group.bench_function("both", |b| {
+        b.iter(|| {
+            let loss = loss(student).expect("a loss");
+            loss.backward().expect("gradients")
+        });
+    });
+    group.finish();
+}
+
+fn features(c: &mut Criterion) {
+    for shape in [[8, 192, 14, 14], [8, 96, 56, 56]] {
+        let (student, teacher) = (var("student", &shape), var("teacher", &shape));
+        let teacher = teacher.as_detached_tensor();
+        for (name, loss) in [
+            ("parseval", FeatureLoss::Spectral(SpectralForm::Parseval)),
+            ("fft", FeatureLoss::Spectral(SpectralForm::Fft)),
+            ("mse", FeatureLoss::Mse),
+        ] {
+            let name = format!("{name}/{shape:?}");
+            bench(c, &name, &student, |student| loss.pair(student, &teacher));
+        }
+    }
+}
+
+fn logits(c: &mut Criterion) {
+    let (student, teacher) = (var("student", &[8, 1000]), var("teacher", &[8, 1000]));
+    let teacher = teacher.as_detached_tensor();
+    let labels = Tensor::arange(0u32, 8, &Device::Cpu).expect("labels");
+    bench(c, "cross entropy, smoothed", &student, |student| {
+        cross_entropy(student, &labels, 0.1)
+    });
+    bench(c, "soft distillation", &student, |student| {
+        soft_distillation(student, &teacher, 1.0)
+    });
+    bench(c, "hard distillation", &student, |student| {
+        hard_distillation(student, &teacher)
+    });
+}
+
+criterion_group!(losses, features, logits);
+criterion_main!(losses);
