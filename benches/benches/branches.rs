@@ -4,7 +4,10 @@
 //!
 //! `cargo bench -p spectralkd-benches --bench branches -- 'swin_tiny stage 3/mlp'`
 
+mod common;
+
 use candle_core::{DType, Device, Tensor, Var};
+use common::{compare, var};
 use criterion::{Criterion, criterion_group, criterion_main};
 use spectralkd_base::random::Stream;
 use spectralkd_nn::{
@@ -14,31 +17,6 @@ use spectralkd_nn::{
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// A variable of normal numbers.
-fn var(shape: &[usize]) -> Var {
-    let mut stream = Stream::new(1, "bench");
-    let count = shape.iter().product();
-    let data: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
-    let tensor = Tensor::from_vec(data, shape, &Device::Cpu).expect("a tensor");
-    Var::from_tensor(&tensor).expect("a variable")
-}
-
-type Form<'a> = (&'a str, &'a dyn Fn() -> Result<Tensor>);
-
-fn compare(c: &mut Criterion, name: &str, forms: [Form<'_>; 2]) {
-    let mut group = c.benchmark_group(name);
-    for (form, f) in forms {
-        group.bench_function(format!("fwd/{form}"), |b| b.iter(|| f().expect("a result")));
-        group.bench_function(format!("both/{form}"), |b| {
-            b.iter(|| {
-                let y = f().expect("a result").sum_all().expect("a sum");
-                y.backward().expect("gradients")
-            });
-        });
-    }
-    group.finish();
-}
 
 fn branch(
     c: &mut Criterion,
@@ -83,10 +61,10 @@ fn block(c: &mut Criterion, name: &str, x: &Var, heads: usize, side: Option<usiz
 }
 
 fn all(c: &mut Criterion) {
-    let deit = var(&[16, 197, 192]);
+    let deit = var("x", &[16, 197, 192]);
     block(c, "deit_tiny", &deit, 3, None).expect("a block of these sizes");
     for (stage, side, width) in [(1, 56, 96), (2, 28, 192), (3, 14, 384)] {
-        let x = var(&[8, side * side, width]);
+        let x = var("x", &[8, side * side, width]);
         let name = format!("swin_tiny stage {stage}");
         block(c, &name, &x, width / 32, Some(side)).expect("a block of these sizes");
     }

@@ -4,23 +4,17 @@
 //!
 //! `cargo bench -p spectralkd-benches --bench losses -- 'parseval'`
 
+mod common;
+
 use candle_core::{Device, Tensor, Var};
+use common::var;
 use criterion::{Criterion, criterion_group, criterion_main};
-use spectralkd_base::random::Stream;
 use spectralkd_losses::{
     FeatureLoss, Result, SpectralForm, cross_entropy, hard_distillation, soft_distillation,
 };
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// A variable of normal numbers.
-fn var(name: &str, shape: &[usize]) -> Var {
-    let mut stream = Stream::new(1, name);
-    let count = shape.iter().product();
-    let data: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
-    Var::from_vec(data, shape, &Device::Cpu).expect("a variable")
-}
 
 fn bench(c: &mut Criterion, name: &str, student: &Var, loss: impl Fn(&Tensor) -> Result<Tensor>) {
     let mut group = c.benchmark_group(name);

@@ -7,7 +7,10 @@
 //! patches of 16) and the small student of the headline experiment (batch 64, 50 tokens,
 //! width 48, 3 heads, MLP 192, 28 px images in patches of 4).
 
-use candle_core::{DType, Device, Tensor, Var};
+mod common;
+
+use candle_core::{DType, Device, Tensor};
+use common::var;
 use criterion::{Criterion, criterion_group, criterion_main};
 use spectralkd_base::random::Stream;
 use spectralkd_nn::{
@@ -53,35 +56,14 @@ const SHAPES: [Shape; 2] = [
     },
 ];
 
-/// A variable of normal numbers.
-fn var(shape: &[usize]) -> Var {
-    let mut stream = Stream::new(1, "bench");
-    let count = shape.iter().product();
-    let data: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
-    let tensor = Tensor::from_vec(data, shape, &Device::Cpu).expect("a tensor");
-    Var::from_tensor(&tensor).expect("a variable")
-}
-
-/// Times the fused and the composed form of one layer, forward, and with backward.
+/// Times the fused and the composed form of one layer.
 fn compare(
     c: &mut Criterion,
     name: &str,
     fused: impl Fn() -> Result<Tensor>,
     composed: impl Fn() -> Result<Tensor>,
 ) {
-    let mut group = c.benchmark_group(name);
-    let forms: [(&str, &dyn Fn() -> Result<Tensor>); 2] =
-        [("fused", &fused), ("composed", &composed)];
-    for (form, f) in forms {
-        group.bench_function(format!("fwd/{form}"), |b| b.iter(|| f().expect("a result")));
-        group.bench_function(format!("both/{form}"), |b| {
-            b.iter(|| {
-                let y = f().expect("a result").sum_all().expect("a sum");
-                y.backward().expect("gradients")
-            });
-        });
-    }
-    group.finish();
+    common::compare(c, name, [("fused", &fused), ("composed", &composed)]);
 }
 
 fn layers(c: &mut Criterion, shape: &Shape) -> Result<()> {
@@ -98,8 +80,8 @@ fn layers(c: &mut Criterion, shape: &Shape) -> Result<()> {
     let (patches, name) = (edge * edge, shape.name);
     let params = Params::new();
     let vb = params.builder(&Stream::new(1, "init"), DType::F32, &Device::Cpu);
-    let x = var(&[batch, patches + 1, width]);
-    let h = var(&[batch, patches + 1, hidden]);
+    let x = var("bench", &[batch, patches + 1, width]);
+    let h = var("bench", &[batch, patches + 1, hidden]);
 
     compare(
         c,
@@ -139,7 +121,7 @@ fn layers(c: &mut Criterion, shape: &Shape) -> Result<()> {
         (0..batch as u32).collect::<Vec<_>>(),
     );
     let pass = Pass::train(&step, &keys);
-    let branch = var(&[batch, patches + 1, width]);
+    let branch = var("bench", &[batch, patches + 1, width]);
     compare(
         c,
         &format!("{name}/residual"),
@@ -148,7 +130,11 @@ fn layers(c: &mut Criterion, shape: &Shape) -> Result<()> {
     );
 
     let embed = PatchEmbed::new(image_channels, width, patch, vb.pp("patch_embed"))?;
-    let images = var(&[batch, image_channels, edge * patch, edge * patch]).as_detached_tensor();
+    let images = var(
+        "bench",
+        &[batch, image_channels, edge * patch, edge * patch],
+    )
+    .as_detached_tensor();
     compare(
         c,
         &format!("{name}/patch_embed"),
@@ -156,9 +142,9 @@ fn layers(c: &mut Criterion, shape: &Shape) -> Result<()> {
         || embed.forward_composed(&images),
     );
 
-    let prefix = var(&[1, 1, width]);
-    let position = var(&[1, patches + 1, width]);
-    let patch_tokens = var(&[batch, patches, width]);
+    let prefix = var("bench", &[1, 1, width]);
+    let position = var("bench", &[1, patches + 1, width]);
+    let patch_tokens = var("bench", &[batch, patches, width]);
     compare(
         c,
         &format!("{name}/assemble_tokens"),
