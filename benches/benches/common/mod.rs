@@ -1,6 +1,8 @@
 //! What the benches of layers and losses share.
 #![allow(dead_code)] // each bench uses its own part
 
+use std::time::Duration;
+
 use candle_core::{Device, Tensor, Var};
 use criterion::Criterion;
 use spectralkd_base::random::Stream;
@@ -30,4 +32,12 @@ pub fn compare(c: &mut Criterion, name: &str, forms: [Form<'_>; 2]) {
         });
     }
     group.finish();
+}
+
+/// Settings for layers, which take milliseconds.
+pub fn config() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
 }

@@ -51,20 +51,8 @@ impl Attention {
 
     /// The layer as links, where it has kernels for `x`.
     pub(crate) fn links(&self, x: &Tensor) -> Result<Option<Chain>> {
-        self.around(
-            x,
-            Box::new(Of1(ops::SoftmaxAttention { heads: self.heads })),
-        )
-    }
-
-    /// The links of `qkv`, of an `operation` from q, k and v to tokens, and of `proj`.
-    fn around(&self, x: &Tensor, operation: Box<dyn Operation>) -> Result<Option<Chain>> {
-        self.qkv.check(x)?;
-        let links = (self.qkv.operation(), self.proj.operation());
-        let (Some(qkv), Some(proj), true) = (links.0, links.1, x.device().is_cpu()) else {
-            return Ok(None);
-        };
-        Ok(Some(vec![qkv, operation, proj]))
+        let op = ops::SoftmaxAttention { heads: self.heads };
+        links(x, &self.qkv, Box::new(Of1(op)), &self.proj)
     }
 
     /// Tokens [B, N, dim] to tokens [B, N, dim]. F32 or F64 on a CPU.
@@ -120,9 +108,9 @@ impl TalkingHeadAttention {
 
     /// The layer as links, where it has kernels for `x`.
     pub(crate) fn links(&self, x: &Tensor) -> Result<Option<Chain>> {
-        let heads = self.attention.heads;
-        let op = ops::TalkingAttention { heads };
-        self.attention.around(x, Box::new(Of2(op, self.mixing()?)))
+        let Attention { qkv, proj, heads } = &self.attention;
+        let op = ops::TalkingAttention { heads: *heads };
+        links(x, qkv, Box::new(Of2(op, self.mixing()?)), proj)
     }
 
     /// Tokens [B, N, dim] to tokens [B, N, dim]. F32 or F64 on a CPU.
@@ -196,6 +184,22 @@ impl ClassAttention {
         let mixed = composed::class_attention(&q, &k, &v, self.heads)?;
         self.proj.forward_composed(&mixed)
     }
+}
+
+/// The links of `qkv`, of an `operation` from q, k and v to tokens, and of `proj`, where they have
+/// kernels for `x`.
+pub(super) fn links(
+    x: &Tensor,
+    qkv: &Linear,
+    operation: Box<dyn Operation>,
+    proj: &Linear,
+) -> Result<Option<Chain>> {
+    qkv.check(x)?;
+    let links = (qkv.operation(), proj.operation());
+    let (Some(qkv), Some(proj), true) = (links.0, links.1, x.device().is_cpu()) else {
+        return Ok(None);
+    };
+    Ok(Some(vec![qkv, operation, proj]))
 }
 
 /// Token 0, [B, 1, dim].

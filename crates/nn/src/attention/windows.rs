@@ -102,16 +102,15 @@ impl WindowAttention {
     /// The layer as links, where it has kernels for `x` and windows that divide the map.
     pub(crate) fn links(&self, x: &Tensor) -> Result<Option<Chain>> {
         self.check(x)?;
-        let (qkv, proj) = (self.qkv.operation(), self.proj.operation());
-        let runs_here = x.device().is_cpu() && self.windows.padding() == 0;
-        let (Some(qkv), Some(proj), true) = (qkv, proj, runs_here) else {
+        if self.windows.padding() > 0 {
             return Ok(None);
-        };
+        }
         let op = WindowOp {
             partition: self.partition.clone(),
             heads: self.heads,
         };
-        Ok(Some(vec![qkv, Box::new(Of2(op, self.table.clone())), proj]))
+        let op = Box::new(Of2(op, self.table.clone()));
+        super::layers::links(x, &self.qkv, op, &self.proj)
     }
 
     /// The same out of candle's own operations: the path of other devices.
