@@ -73,9 +73,15 @@ pub enum Error {
         /// What is wrong with them, and what to do next.
         problem: String,
     },
-    /// Something that the experiment needs was not given.
+    /// What was asked for does not go together, or cannot be done here; the sentence says what and what to do.
     #[error("{0}")]
-    Missing(String),
+    Unfit(String),
+    /// The teacher's weights are not where they should be.
+    #[error("the teacher's weights {} are not there; restore them (git checkout), name others with `teacher.weights`, or train the teacher with --train-teacher", path.display())]
+    NoWeights {
+        /// Where they should be.
+        path: PathBuf,
+    },
     /// A speed cannot be measured as asked.
     #[error("{0}")]
     Speed(String),
@@ -101,6 +107,9 @@ pub enum Error {
     /// A model could not be built or loaded.
     #[error(transparent)]
     Model(#[from] spectralkd_models::Error),
+    /// A step, or a teacher's outputs, could not be computed.
+    #[error(transparent)]
+    Distillation(#[from] spectralkd_distillation::Error),
     /// A loss could not be computed.
     #[error(transparent)]
     Loss(#[from] spectralkd_losses::Error),

@@ -109,7 +109,7 @@ impl RunFolder {
 /// A value that TOML cannot hold (a seed above 2^63).
 pub fn resolved(experiment: &Experiment) -> Result<String> {
     toml::to_string(experiment)
-        .map_err(|e| Error::Missing(format!("the configuration cannot be written as TOML: {e}")))
+        .map_err(|e| Error::Unfit(format!("the configuration cannot be written as TOML: {e}")))
 }
 
 /// Renames a folder to the first free `<name>.<n>` beside it.
@@ -140,7 +140,7 @@ fn lock(root: &Path) -> Result<File> {
         .map_err(Error::write(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Missing(format!(
+        Err(TryLockError::WouldBlock) => Err(Error::Unfit(format!(
             "another process is working in {}: wait for it, or choose another folder with --out",
             root.display()
         ))),

@@ -63,8 +63,12 @@ pub struct TeacherRecord {
     pub sha256: String,
     /// Trainable parameters.
     pub params: u64,
-    /// Top-1 accuracy on this profile's test images, in percent.
-    pub top1: f64,
+    /// Top-1 accuracy on this profile's test images, in percent; `None` where it does not know their classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top1: Option<f64>,
+    /// Where students got its outputs from, in words.
+    #[serde(default)]
+    pub placement: String,
     /// How the weights were made, from the manifest beside them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made: Option<WeightsManifest>,
@@ -109,7 +113,7 @@ pub struct Manifest {
     /// The teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherRecord>,
-    /// Spectral loss divided by plain MSE, measured on the teacher's features.
+    /// Spectral loss divided by plain MSE, measured on the teacher's features at the shared pairs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spectral_to_mse: Option<f64>,
 }

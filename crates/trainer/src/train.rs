@@ -137,7 +137,7 @@ impl<'a> Trainer<'a> {
             let losses = Losses::read(&parts)?;
             losses.check("the loss", losses.total, step, lr)?;
             if !audited {
-                let zero = |name: &str| task.zero_gradient(name);
+                let zero = |name: &str| task.zero_gradient(name, step);
                 let frozen = task.frozen();
                 audit(
                     &parts.total,

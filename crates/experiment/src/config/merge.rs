@@ -1,10 +1,11 @@
 //! File, profile and `--set` laid over one another.
 
 use serde::Deserialize;
+use spectralkd_base::inner_error;
 use toml::{Table, Value};
 
+use super::Experiment;
 use super::nearest::nearest;
-use super::raw::RawExperiment;
 use super::source::Source;
 use crate::error::{ConfigError, Error, Result};
 
@@ -50,9 +51,9 @@ impl<'a> Merged<'a> {
         let mut applied = Vec::new();
         for set in sets {
             let (path, value) = parse_set(set)
-                .ok_or_else(|| Error::Missing(format!("--set {set}: write it as a.b=value")))?;
+                .ok_or_else(|| Error::Unfit(format!("--set {set}: write it as a.b=value")))?;
             insert(&mut table, &path, value).map_err(|at| {
-                Error::Missing(format!(
+                Error::Unfit(format!(
                     "--set {set}: `{at}` is not a table in {}",
                     source.path().display()
                 ))
@@ -67,27 +68,29 @@ impl<'a> Merged<'a> {
         })
     }
 
-    /// The profile's name.
-    pub fn profile(&self) -> &str {
-        &self.profile
-    }
-
-    /// The experiment's name.
-    pub fn name(&self) -> String {
-        self.source.name()
-    }
-
-    /// The merged file as raw types.
+    /// The merged file, unchecked.
     ///
     /// # Errors
     /// A missing, unknown or mistyped key, at its line, with the nearest valid name.
-    pub fn raw(&self) -> Result<RawExperiment> {
-        serde_path_to_error::deserialize::<_, RawExperiment>(Value::Table(self.table.clone()))
-            .map_err(|e| {
-                let path = e.path().to_string().replace('[', ".").replace(']', "");
-                let message = e.inner().message().to_owned();
-                self.explain(path.trim_matches('.'), message).into()
-            })
+    pub fn read(&self) -> Result<Experiment> {
+        let mut table = self.table.clone();
+        // What the others were is of no use once one has been chosen.
+        table.remove("profiles");
+        table.insert("profile".into(), self.profile.clone().into());
+        let name = self.source.name();
+        table.entry("name").or_insert_with(|| name.into());
+        serde_path_to_error::deserialize::<_, Experiment>(Value::Table(table)).map_err(|e| {
+            let path = e.path().to_string().replace('[', ".").replace(']', "");
+            let path = path.trim_matches('.');
+            let message = e.inner().message();
+            // Losses and models are read by hand, and say themselves which of their keys is at fault.
+            match inner_error::split(message) {
+                Some(("", message)) => self.explain(path, message.to_owned()),
+                Some((inner, message)) => self.explain(&format!("{path}.{inner}"), message.to_owned()),
+                None => self.explain(path, message.to_owned()),
+            }
+            .into()
+        })
     }
 
     /// An error about the key at `path`.

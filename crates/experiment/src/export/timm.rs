@@ -64,14 +64,14 @@ pub fn export(run: &Path, to: &Path) -> Result<Summary> {
         .find(|variant| variant.name == result.variant)
         .map(|variant| variant.label.clone())
         .ok_or_else(|| {
-            Error::Missing(format!(
+            Error::Unfit(format!(
                 "`{}` is no student of {}: only students are models of timm's",
                 result.variant,
                 root.display()
             ))
         })?;
     let manifest = Manifest::read(&root.join("manifest.json"))?
-        .ok_or_else(|| Error::Missing(format!("{} has no manifest.json", root.display())))?;
+        .ok_or_else(|| Error::Unfit(format!("{} has no manifest.json", root.display())))?;
     let tensors = weights::load(&trained, &described.model, &Device::Cpu)?;
 
     let title = format!(
@@ -139,7 +139,7 @@ fn locate(run: &Path) -> Result<(PathBuf, PathBuf)> {
             format!("there are {}", runs.join(", "))
         }
     };
-    Err(Error::Missing(format!(
+    Err(Error::Unfit(format!(
         "{} is no finished run: {hint}",
         run.display()
     )))
