@@ -7,6 +7,7 @@
 //! - [`layer_pairs`]: which layers are aligned, where a strategy chooses;
 //! - [`tasks`]: one run as the trainer sees it; [`measure`]: what is measured of it; [`floor`]: the linear classifier;
 //! - [`runs`]: all runs, side by side; [`scoring`]: accuracy; [`analysis`]: spectra on a fixed batch;
+//! - [`single_step`]: one step on given weights and images, every number of it;
 //! - [`results`]: the table and its verdicts; [`report`]: figures and the page;
 //! - [`folder`], [`manifest`], [`export`]: what stays on the disk; [`machine`]: where it came about;
 //! - [`inference`]: any model by its name, on pictures and tensors; [`lens`]: its spectra, and two models layer by
@@ -59,6 +60,7 @@ pub mod results;
 pub mod scoring;
 pub mod speed;
 pub mod runs;
+pub mod single_step;
 pub mod tasks;
 pub mod teacher;
 pub mod teaching;

@@ -60,9 +60,6 @@ pub fn load(
         Some(path) => path.to_owned(),
         None => find(teacher, progress)?,
     };
-    if !path.exists() {
-        return Err(Error::NoWeights { path });
-    }
     let config = config(teacher, images.classes().len(), images.channels())?;
     let fresh = Stream::new(0, "fresh parameters");
     let loaded = weights::load_adapted(&path, &config, &fresh, &Device::Cpu)?;
@@ -97,14 +94,18 @@ pub fn load(
 }
 
 /// The file or folder of the configured weights, fetched if they lie on the hub.
-fn find(teacher: &config::Teacher, progress: &dyn Progress) -> Result<PathBuf> {
+///
+/// # Errors
+/// Neither weights nor a name; a download failed; nothing is there.
+pub fn find(teacher: &config::Teacher, progress: &dyn Progress) -> Result<PathBuf> {
     let address = match (teacher.weights(), teacher.model.name()) {
         (Some(weights), _) => weights.to_owned(),
         (None, Some(name)) => format!("hf://{}", registry::find(name)?.repository()),
         (None, None) => return Err(Error::Unfit("the teacher has neither weights nor a name".into())),
     };
     if !Reference::looks_like_one(&address) {
-        return Ok(PathBuf::from(address));
+        let path = PathBuf::from(address);
+        return if path.exists() { Ok(path) } else { Err(Error::NoWeights { path }) };
     }
     let reference: Reference = address.parse()?;
     let file = reference.file_or("model.safetensors")?;

@@ -8,7 +8,7 @@ use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::Batch;
 use spectralkd_distillation::{CachedTeacher, FrozenTeacher, Placement, Teacher, shapes};
-use spectralkd_losses::{Head, Objectives, Pairs, Reduction, Request, Shapes, spectral_to_mse_ratio};
+use spectralkd_losses::{Head, Objectives, Pairs, Reduction, Request, Shapes};
 use spectralkd_nn::Params;
 
 use crate::analysis::Analysis;
@@ -153,8 +153,11 @@ pub(crate) fn comparable(pairs: &[(usize, usize)], student: &Shapes, teacher: &S
     })
 }
 
-/// Images of which the ratio of the spectral loss to the plain MSE is measured.
+/// Images of which the ratio is measured.
 const MEASURED: usize = 1000;
+
+/// Images of one forward pass.
+const CHUNK: usize = 125;
 
 /// The spectral loss divided by the plain MSE, both between the teacher's features (pooled to the student's channels)
 /// and zero, the mean over `pairs` on the first training images as evaluation sees them.
@@ -162,39 +165,75 @@ const MEASURED: usize = 1000;
 /// This is the factor at which plain MSE pulls on features as hard as the spectral loss does
 /// while the student's are still small: 0.5 for features that are white along the width, more
 /// where their mean along the width dominates.
-///
-/// # Errors
-/// Features that are zero everywhere.
 fn spectral_to_mse(
     teacher: &LoadedTeacher,
     images: &Images,
     student: &Shapes,
     pairs: &[(usize, usize)],
 ) -> Result<f64> {
-    let request = |&(s, t): &(usize, usize)| Request::Map {
-        tap: t,
-        reduction: match (student.taps.get(s), teacher.teacher.shapes().taps.get(t)) {
-            (Some([ours, ..]), Some([theirs, ..])) if ours < theirs => Reduction::Channels(*ours),
-            _ => Reduction::Whole,
-        },
-    };
-    let wanted: BTreeSet<Request> = pairs.iter().map(request).collect();
+    let (loader, teacher) = (images.plain(&images.train), &teacher.teacher);
     let count = images.train.len().min(MEASURED);
     let indices: Vec<u32> = (0..count as u32).collect();
-    let (mut sums, loader) = ((0.0, 0.0), images.plain(&images.train));
+    let mut sums = Sums::default();
     for chunk in indices.chunks(CHUNK) {
-        let outputs = teacher.teacher.outputs(&loader.views(chunk)?, &wanted)?;
+        let rendered = teacher.render().render(&loader.views(chunk)?, &Device::Cpu)?;
+        sums.add(teacher, &rendered, student, pairs)?;
+    }
+    sums.ratio()
+}
+
+/// [`spectral_to_mse`] on images [B, C, H, W] that are rendered for the teacher.
+///
+/// # Errors
+/// Features that are zero everywhere.
+pub(crate) fn ratio_on(
+    teacher: &FrozenTeacher,
+    images: &Tensor,
+    student: &Shapes,
+    pairs: &[(usize, usize)],
+) -> Result<f64> {
+    let mut sums = Sums::default();
+    sums.add(teacher, images, student, pairs)?;
+    sums.ratio()
+}
+
+/// Both losses of a teacher's features against zero, added up over images.
+#[derive(Default)]
+struct Sums {
+    spectral: f64,
+    mse: f64,
+}
+
+impl Sums {
+    fn add(
+        &mut self,
+        teacher: &FrozenTeacher,
+        images: &Tensor,
+        student: &Shapes,
+        pairs: &[(usize, usize)],
+    ) -> Result<()> {
+        let request = |&(s, t): &(usize, usize)| Request::Map {
+            tap: t,
+            reduction: match (student.taps.get(s), teacher.shapes().taps.get(t)) {
+                (Some([ours, ..]), Some([theirs, ..])) if ours < theirs => Reduction::Channels(*ours),
+                _ => Reduction::Whole,
+            },
+        };
+        let wanted: BTreeSet<Request> = pairs.iter().map(request).collect();
+        let outputs = teacher.on_images(images, &wanted)?;
         let mut maps = Vec::with_capacity(pairs.len());
         for pair in pairs {
             let map = outputs.get(&request(pair))?;
             maps.push((map.zeros_like()?, map.clone()));
         }
+        let count = images.dim(0)? as f64;
         let (spectral, mse) = spectralkd_losses::spectral_and_mse(&maps)?;
-        sums.0 += spectral * chunk.len() as f64;
-        sums.1 += mse * chunk.len() as f64;
+        self.spectral += spectral * count;
+        self.mse += mse * count;
+        Ok(())
     }
-    Ok(spectral_to_mse_ratio(sums.0, sums.1)?)
-}
 
-/// Images of one forward pass.
-const CHUNK: usize = 125;
+    fn ratio(&self) -> Result<f64> {
+        Ok(spectralkd_losses::spectral_over_mse(self.spectral, self.mse)?)
+    }
+}
