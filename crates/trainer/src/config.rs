@@ -317,7 +317,8 @@ mod tests {
         other.keep_checkpoints = 9;
         other.log_every_steps = 1;
         assert_eq!(one.identity().unwrap(), other.identity().unwrap());
-        for change in [|c: &mut TrainConfig| c.lr *= 2.0, |c| c.seed = 1] {
+        let changes: [fn(&mut TrainConfig); 2] = [|c| c.lr *= 2.0, |c| c.seed = 1];
+        for change in changes {
             let mut other = one.clone();
             change(&mut other);
             assert_ne!(one.identity().unwrap(), other.identity().unwrap());

@@ -85,7 +85,8 @@ impl Ema {
                 var.set(average)?;
                 Ok(weights)
             };
-            *average = exchange().map_err(Error::tensor(format!("exchanging the average of `{name}`")))?;
+            *average =
+                exchange().map_err(Error::tensor(format!("exchanging the average of `{name}`")))?;
         }
         Ok(())
     }
@@ -156,7 +157,12 @@ mod tests {
         var.set(&Tensor::new(&[3f32, 6.0], &Device::Cpu).unwrap())
             .unwrap();
         ema.update().unwrap();
-        let both = |ema: &Ema| [var.to_vec1::<f32>().unwrap(), ema.tensors()["w"].to_vec1().unwrap()];
+        let both = |ema: &Ema| {
+            [
+                var.to_vec1::<f32>().unwrap(),
+                ema.tensors()["w"].to_vec1::<f32>().unwrap(),
+            ]
+        };
         assert_eq!(both(&ema), [[3.0, 6.0], [2.0, 4.0]]);
         ema.exchange().unwrap();
         assert_eq!(both(&ema), [[2.0, 4.0], [3.0, 6.0]]);

@@ -95,7 +95,7 @@ pub use error::{Error, NonFinite, Result};
 pub use gradients::{GradientSync, Gradients, Local, Norm, backward, clip_factor, norm};
 pub use optimiser::{AdamW, Hyper};
 pub use outcome::{Outcome, Status};
-pub use session::AVERAGE;
 pub use schedule::{Cadence, Schedule};
+pub use session::AVERAGE;
 pub use task::{Cursor, Metrics, Parts, Step, Task, TaskError, decays};
 pub use train::{Trainer, train};

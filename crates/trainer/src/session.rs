@@ -164,7 +164,9 @@ impl<'a> Session<'a> {
             let averaged = measure();
             ema.exchange()?;
             self.whole = true;
-            let renamed = averaged?.into_iter().map(|(name, value)| (format!("{AVERAGE}{name}"), value));
+            let renamed = averaged?
+                .into_iter()
+                .map(|(name, value)| (format!("{AVERAGE}{name}"), value));
             metrics.extend(renamed);
         }
         Ok(metrics)

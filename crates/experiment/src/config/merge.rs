@@ -30,11 +30,12 @@ impl<'a> Merged<'a> {
             _ => Table::new(),
         };
         let default = table.get("profile").and_then(Value::as_str);
+        let asked = profile.is_some();
         let profile = profile.or(default).unwrap_or("full").to_owned();
         match profiles.get(&profile) {
             Some(Value::Table(overrides)) => overlay(&mut table, overrides),
-            // A file without profiles has one, which changes nothing.
-            None if profiles.is_empty() && profile == "full" => {}
+            // A file without profiles has one, which changes nothing: what was resolved before has the name of its own.
+            None if profiles.is_empty() && (profile == "full" || !asked) => {}
             _ => {
                 let known: Vec<&str> = profiles.keys().map(String::as_str).collect();
                 let help = nearest(&profile, known.iter().copied())
