@@ -54,9 +54,6 @@ pub enum Error {
     /// A loss could not be built or computed.
     #[error(transparent)]
     Loss(#[from] spectralkd_losses::Error),
-    /// A reduction of a map failed.
-    #[error(transparent)]
-    Spectral(#[from] spectralkd_spectral::Error),
     /// A tensor operation failed.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),

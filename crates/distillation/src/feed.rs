@@ -11,7 +11,6 @@ use spectralkd_trainer::{Cursor, TaskError};
 pub struct Feed {
     loader: Loader,
     sampler: Sampler,
-    seed: u64,
     stream: Option<(Position, Batches)>,
 }
 
@@ -23,12 +22,11 @@ struct Position {
 }
 
 impl Feed {
-    /// The batches of this sampler, their views keyed by `seed`.
-    pub fn new(loader: Loader, sampler: Sampler, seed: u64) -> Self {
+    /// The batches of this sampler, whose seed is that of the views.
+    pub fn new(loader: Loader, sampler: Sampler) -> Self {
         Self {
             loader,
             sampler,
-            seed,
             stream: None,
         }
     }
@@ -57,7 +55,7 @@ impl Feed {
         let (_, stream) = match self.stream.take().filter(|(next, _)| *next == position) {
             Some(stream) => self.stream.insert(stream),
             None => {
-                let requests = self.sampler.from(self.seed, position.epoch, position.batch);
+                let requests = self.sampler.from(position.epoch, position.batch as u64);
                 self.stream.insert((position, self.loader.stream(requests)))
             }
         };

@@ -1,12 +1,11 @@
 //! A model's answers to what losses ask of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use candle_core::Tensor;
-use spectralkd_losses::{Head, Outputs, Reduction, Request};
+use spectralkd_losses::{Head, Outputs, Request};
 use spectralkd_models::{Output, Taps, VisionModel, Wanted};
 use spectralkd_nn::Pass;
-use spectralkd_spectral::adaptive_avg_pool_channels;
 
 use crate::error::Result;
 
@@ -22,14 +21,14 @@ pub fn outputs(
     pass: &Pass,
 ) -> Result<Outputs> {
     let output = model.outputs(images, &wanted(requests), pass)?;
-    let mut answers = BTreeMap::new();
+    let mut answers = Outputs::new();
     for request in requests {
+        // A request without an answer is an error of whoever reads it, which names it.
         if let Some(answer) = answer(&output, *request)? {
             answers.insert(*request, answer);
         }
     }
-    // A request without an answer is an error of whoever reads it, which names it.
-    Ok(Outputs::new(answers))
+    Ok(answers)
 }
 
 /// The taps whose maps and prefix tokens are asked for.
@@ -65,12 +64,9 @@ fn answer(output: &Output, request: Request) -> Result<Option<Tensor>> {
         Request::Logits(Head::Class) => Some(output.heads.class.clone()),
         Request::Logits(Head::Distillation) => output.heads.distillation.clone(),
         Request::Prefix { tap } => of(&output.prefix, tap),
-        Request::Map { tap, reduction } => match (of(&output.features, tap), reduction) {
-            (Some(map), Reduction::Channels(channels)) => {
-                Some(adaptive_avg_pool_channels(&map, channels)?)
-            }
-            (map, Reduction::Whole) => map,
-            (None, _) => None,
+        Request::Map { tap, reduction } => match of(&output.features, tap) {
+            Some(map) => Some(reduction.apply(&map)?),
+            None => None,
         },
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor, Var};
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::Render;
-use spectralkd_losses::{Loss, Objectives, Ratio, Shapes};
+use spectralkd_losses::{Loss, Objectives, Pair, Shapes};
 use spectralkd_models::{ModelConfig, VisionModel};
 use spectralkd_nn::Params;
 
@@ -66,7 +66,8 @@ impl Student {
         })
     }
 
-    /// The losses of this student, whose own parameters join the student's under [`LOSS_PARAMETERS`].
+    /// The losses of this student, whose own parameters join the student's under [`LOSS_PARAMETERS`]. `ratio` gives the
+    /// spectral loss over the plain MSE at pairs of layers, for the losses that are weighted with it.
     ///
     /// # Errors
     /// A loss that cannot be computed between these models: the message says why.
@@ -74,17 +75,11 @@ impl Student {
         &self,
         losses: &[Loss],
         teacher: Option<&Shapes>,
-        ratio: &Ratio<'_>,
+        ratio: &dyn Fn(&[Pair]) -> spectralkd_losses::Result<f64>,
     ) -> Result<Objectives> {
         let vb = self.params.builder(&self.init, DType::F32, &Device::Cpu);
         let own = shapes(self.model.info());
-        Ok(Objectives::build(
-            losses,
-            &own,
-            teacher,
-            vb.pp(LOSS_PARAMETERS),
-            ratio,
-        )?)
+        Ok(Objectives::build(losses, &own, teacher, &vb, ratio)?)
     }
 
     /// All that is trained, by name: the model's parameters, and those of its losses.

@@ -104,14 +104,8 @@ impl Task for Distillation {
         };
         let at = (self.seed, step);
         let student = &self.student;
-        Ok(objective_terms(
-            student,
-            &images,
-            &taught,
-            targets,
-            &self.objectives,
-            at,
-        )?)
+        let objectives = &self.objectives;
+        Ok(objective_terms(student, &images, &taught, targets, objectives, at)?)
     }
 
     fn trainable(&self) -> &BTreeMap<String, Var> {
@@ -124,7 +118,7 @@ impl Task for Distillation {
 
     fn zero_gradient(&self, name: &str, step: Step) -> Option<Range<usize>> {
         // A loss that is off has parameters without a gradient.
-        if self.objectives.inactive(step.epoch).contains(name) {
+        if self.objectives.inactive(step.epoch).iter().any(|n| n == name) {
             return Some(0..usize::MAX);
         }
         let config = self.student.config.as_ref()?;

@@ -42,7 +42,7 @@ impl Analysis {
         // Maps of other grids, or of a wider student, have no such distance.
         pairs.retain(|pair| comparable(&[*pair], &student, teacher.shapes()));
         let indices = images.test.class_balanced(per_class)?;
-        let views = images.plain(&images.test).views(&indices)?;
+        let views = images.views(&images.test, &indices)?;
         let taps: Taps = pairs.iter().map(|(_, t)| *t).collect();
         let rendered = teacher.render().render(&views, &Device::Cpu)?;
         let output = teacher.model().forward(&rendered, &taps, &Pass::eval())?;

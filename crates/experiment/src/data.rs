@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use spectralkd_datasets::{
-    Dataset, Erase, Geometry, ImageFolder, ImageSet, Loader, Mix, Normalise, Pipeline, Render, Sample, Subset,
-    fashion_mnist, idx,
+    Batch, BatchRequest, Dataset, Erase, Fill, Geometry, ImageFolder, ImageSet, Loader, Mix, Normalise, Pipeline, Render,
+    Sample, Subset, fashion_mnist, idx,
 };
 use spectralkd_models::{Defaults, ModelConfig, ModelSpec};
 
@@ -152,44 +152,44 @@ fn channels(data: &Data, images: &dyn Dataset) -> Result<usize> {
         return Ok(channels);
     }
     Ok(match images.sample(0)? {
-        Sample::Raw(raw) => raw.channels,
+        Sample::Raw(raw) => raw.shape()[0],
         Sample::Encoded(_) => 3,
     })
 }
 
 fn training(data: &Data, size: [usize; 2], channels: usize) -> Pipeline {
     let mixes = data.mixup > 0.0 || data.cutmix > 0.0;
-    Pipeline {
-        geometry: match data.crop() {
-            Crop::None => Geometry::AsIs,
-            Crop::Centre => Geometry::Centre {
-                crop_pct: data.crop_pct,
-            },
-            Crop::RandomResized => Geometry::RandomResizedCrop {
-                scale: data.scale,
-                ratio: data.ratio,
-            },
+    let geometry = match data.crop() {
+        Crop::None => Geometry::AsIs,
+        Crop::Centre => Geometry::Centre {
+            crop_pct: data.crop_pct,
         },
+        Crop::RandomResized => Geometry::RandomResizedCrop {
+            scale: data.scale,
+            ratio: data.ratio,
+        },
+    };
+    Pipeline {
         flip: if data.flip { 0.5 } else { 0.0 },
-        erase: (data.erase > 0.0).then(|| Erase::pixel(data.erase)),
+        erase: (data.erase > 0.0).then(|| Erase::new(data.erase, Fill::Pixel)),
         mix: mixes.then_some(Mix {
             mixup: data.mixup,
             cutmix: data.cutmix,
+            probability: 1.0,
+            switch: 0.5,
         }),
-        ..Pipeline::as_is(size, channels)
+        ..Pipeline::new(size, channels, geometry)
     }
 }
 
 fn evaluation(data: &Data, size: [usize; 2], channels: usize) -> Pipeline {
-    Pipeline {
-        geometry: match data.dataset {
-            DataSource::FashionMnist | DataSource::Idx => Geometry::AsIs,
-            DataSource::Folder => Geometry::Centre {
-                crop_pct: data.crop_pct,
-            },
+    let geometry = match data.dataset {
+        DataSource::FashionMnist | DataSource::Idx => Geometry::AsIs,
+        DataSource::Folder => Geometry::Centre {
+            crop_pct: data.crop_pct,
         },
-        ..Pipeline::as_is(size, channels)
-    }
+    };
+    Pipeline::new(size, channels, geometry)
 }
 
 /// The student's normalisation.
@@ -199,7 +199,10 @@ fn normalise(data: &Data, channels: usize) -> Result<Normalise> {
         (Some((mean, std)), _) => Normalise { mean, std },
         (None, DataSource::FashionMnist) => fashion_mnist::normalise(),
         (None, _) if channels == 3 => Normalise::imagenet(),
-        (None, _) => Normalise::half(channels),
+        (None, _) => Normalise {
+            mean: vec![0.5; channels],
+            std: vec![0.5; channels],
+        },
     };
     Ok(normalise)
 }
@@ -214,6 +217,21 @@ pub fn student_config(model: &ModelSpec, classes: usize, channels: usize) -> Res
         in_chans: Some(channels),
         img_size: None,
     })?)
+}
+
+/// A normalisation for so many channels: itself, or the mean over its channels for each.
+fn spread(normalise: Normalise, channels: usize) -> Normalise {
+    let fit = |values: Vec<f32>| {
+        if values.len() == channels {
+            return values;
+        }
+        let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
+        vec![mean; channels]
+    };
+    Normalise {
+        mean: fit(normalise.mean),
+        std: fit(normalise.std),
+    }
 }
 
 impl Images {
@@ -248,17 +266,38 @@ impl Images {
     pub fn render(&self, image: [usize; 3], other: Option<Normalise>) -> Result<Render> {
         let [channels, height, width] = image;
         let normalise = other.unwrap_or_else(|| self.normalise.clone());
-        Ok(Render::new([height, width], channels, normalise.spread(channels))?)
+        Ok(Render::new([height, width], channels, spread(normalise, channels))?)
     }
 
     /// Training views.
-    pub fn training(&self) -> Loader {
-        Loader::new(Arc::clone(&self.train), Arc::clone(&self.training), self.workers, AHEAD)
+    ///
+    /// # Errors
+    /// None, once the images are open.
+    pub fn training(&self) -> Result<Loader> {
+        let (set, pipeline) = (Arc::clone(&self.train), Arc::clone(&self.training));
+        Ok(Loader::new(set, pipeline, self.workers, AHEAD)?)
+    }
+
+    /// What makes training views.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.training
     }
 
     /// Views of these images as evaluation sees them.
-    pub fn plain(&self, set: &Arc<dyn Dataset>) -> Loader {
-        Loader::new(Arc::clone(set), Arc::clone(&self.evaluation), self.workers, AHEAD)
+    ///
+    /// # Errors
+    /// None, once the images are open.
+    pub fn plain(&self, set: &Arc<dyn Dataset>) -> Result<Loader> {
+        let (set, pipeline) = (Arc::clone(set), Arc::clone(&self.evaluation));
+        Ok(Loader::new(set, pipeline, self.workers, AHEAD)?)
+    }
+
+    /// These of the images, as evaluation sees them.
+    ///
+    /// # Errors
+    /// An image that cannot be read.
+    pub fn views(&self, set: &Arc<dyn Dataset>, indices: &[u32]) -> Result<Batch> {
+        Ok(self.plain(set)?.batch(&BatchRequest::plain(indices))?)
     }
 
     /// How many training views an image has; `None` where every epoch has views of its own.

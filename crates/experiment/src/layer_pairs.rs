@@ -127,7 +127,7 @@ fn measure(
     progress: &dyn Progress,
 ) -> Result<Scores> {
     let indices = images.train.class_balanced(experiment.spectra.per_class)?;
-    let views = images.plain(&images.train).views(&indices)?;
+    let views = images.views(&images.train, &indices)?;
     let seed = experiment.seeds.first().copied().unwrap_or(0);
     let config = images.student(&experiment.model)?;
     let render = images.render(config.info()?.image, None)?;

@@ -8,6 +8,7 @@ use spectralkd_trainer::{Metrics, TaskError, TrainConfig};
 
 use crate::analysis::Analysis;
 use crate::data::Images;
+use crate::error::Result;
 use crate::scoring::score;
 
 /// The metric of the last epoch that counts: top-1 on all test images, in percent.
@@ -29,14 +30,17 @@ pub struct Measured {
 
 impl Measured {
     /// On the test images of an experiment; with `analysis` also the distances from the teacher.
-    pub fn new(images: &Images, config: &TrainConfig, analysis: Option<Arc<Analysis>>) -> Self {
-        Self {
-            test: images.plain(&images.test),
-            curve: images.plain(&images.curve),
+    ///
+    /// # Errors
+    /// None, once the images are open.
+    pub fn new(images: &Images, config: &TrainConfig, analysis: Option<Arc<Analysis>>) -> Result<Self> {
+        Ok(Self {
+            test: images.plain(&images.test)?,
+            curve: images.plain(&images.curve)?,
             batch: config.eval_batch_size,
             epochs: config.epochs,
             analysis,
-        }
+        })
     }
 
     /// After every epoch `top1` (percent) and `loss` on the images of the learning curve, and the
@@ -45,7 +49,7 @@ impl Measured {
     ///
     /// # Errors
     /// Reading images or a forward pass failed, or outputs are not finite.
-    pub fn after(&self, student: &Student, epoch: u64) -> Result<Metrics, TaskError> {
+    pub fn after(&self, student: &Student, epoch: u64) -> std::result::Result<Metrics, TaskError> {
         let model = student.model.as_ref();
         let score = |loader: &Loader| score(model, &student.render, loader, self.batch);
         let curve = score(&self.curve)?;

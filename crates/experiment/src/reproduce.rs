@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use spectralkd_base::progress::Progress;
+use spectralkd_distillation::{Teacher, shapes};
 
 use crate::analysis::Analysis;
 use crate::config::{self, Experiment, Export};
@@ -189,8 +190,10 @@ fn teaching(
     let analysis = Analysis::new(experiment, frozen, images, per_class)?;
     let spectra = folder.sub("teacher")?;
     analysis.write_spectra(frozen.model(), frozen.render(), &spectra)?;
-    let (teacher, placement) = teaching::place(experiment, &loaded, images, progress)?;
-    let ratios = teaching::ratios(experiment, &loaded, images)?;
+    let (teacher, placement, wanted) = teaching::place(experiment, &loaded, images, progress)?;
+    let sample = teaching::sample(frozen, images, &wanted, experiment.train.eval_batch_size)?;
+    let student = shapes(&images.student(&experiment.model)?.info()?);
+    let spectral_to_mse = teaching::shared_ratio(experiment, &sample, &student, frozen.shapes())?;
     let top1 = match frozen.columns().refusal() {
         Some(_) => None,
         None => Some(teaching::top1(experiment, frozen, images, progress)?),
@@ -201,7 +204,8 @@ fn teaching(
         placement,
         analysis: Arc::new(analysis),
         top1,
-        ratios,
+        sample,
+        spectral_to_mse,
     }))
 }
 
@@ -260,7 +264,7 @@ fn record(
             placement: t.placement.in_words(),
             made: t.loaded.made.clone(),
         }),
-        spectral_to_mse: teaching.and_then(|t| t.ratios.values().next().copied()),
+        spectral_to_mse: teaching.and_then(|t| t.spectral_to_mse),
     };
     manifest.write(&path)
 }

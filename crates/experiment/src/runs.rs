@@ -156,11 +156,11 @@ impl Runs<'_> {
         let analysis = self.teaching.as_ref().map(|t| Arc::clone(&t.analysis));
         let task = match run {
             Run::Student(variant, _) => {
-                let measured = Measured::new(images, &config, analysis);
+                let measured = Measured::new(images, &config, analysis)?;
                 tasks::student(experiment, variant, images, self.teaching.as_ref(), &config, measured)?
             }
             Run::Floor(..) => {
-                let measured = Measured::new(images, &config, None);
+                let measured = Measured::new(images, &config, None)?;
                 tasks::floor(experiment, images, &config, measured)?
             }
         };

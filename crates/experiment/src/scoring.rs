@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use spectralkd_base::progress::Progress;
-use spectralkd_datasets::{Batch, Loader, Render, plain};
+use spectralkd_datasets::{Batch, Loader, Render, Sampler};
 use spectralkd_evaluation::accuracy::Accuracy;
 use spectralkd_models::{Taps, VisionModel};
 use spectralkd_nn::Pass;
@@ -39,7 +39,7 @@ pub fn score_logits(
     let images = loader.dataset().len();
     let mut stage = progress.map(|(p, name)| p.stage(name, images as u64, "images"));
     let mut accuracy = Accuracy::new();
-    for views in loader.stream(plain(images, batch)) {
+    for views in loader.stream(Sampler::plain(images, batch)?) {
         let views = views?;
         let labels = views.labels_tensor(&Device::Cpu)?.ok_or_else(|| {
             Error::Unfit("accuracy needs labels, and these images have none".into())

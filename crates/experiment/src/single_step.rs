@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use spectralkd_base::progress::Progress;
 use spectralkd_datasets::{Normalise, Render};
-use spectralkd_distillation::{Columns, FrozenTeacher, Student, Targets, Teacher, objective_terms, shapes};
-use spectralkd_losses::{Objectives, Outputs, Shapes};
+use spectralkd_distillation::{Columns, FrozenTeacher, Student, Targets, Teacher, objective_terms};
+use spectralkd_losses::{Objectives, Outputs, Pair, Shapes, spectral_to_mse_of_teacher};
 use spectralkd_models::{Defaults, ModelConfig, weights};
 use spectralkd_trainer::{AdamW, Gradients, Hyper, Schedule, Step, backward, clip_factor, decays, norm};
 
 use self::given::Given;
 use crate::config::{Experiment, Variant};
 use crate::error::{Error, Result};
-use crate::{config, teacher, teaching};
+use crate::{config, teacher};
 
 /// What a step is made of, beside the experiment.
 #[derive(Clone, Debug)]
@@ -151,14 +151,22 @@ fn student(experiment: &Experiment, seed: u64) -> Result<Student> {
         in_chans: experiment.data.channels(),
         img_size: None,
     })?;
-    let start = match experiment.model.weights() {
+    let start = match &experiment.model.weights {
         Some(path) => Some(weights::load(Path::new(path), &sizes, &Device::Cpu)?),
         None => None,
     };
     let [channels, height, width] = sizes.info()?.image;
     // The images come rendered.
-    let render = Render::new([height, width], channels, Normalise::half(channels))?;
+    let render = Render::new([height, width], channels, as_given(channels))?;
     Ok(Student::new(&sizes, start.as_ref(), render, seed)?)
+}
+
+/// Levels of 0 and 1, which nothing asks for.
+fn as_given(channels: usize) -> Normalise {
+    Normalise {
+        mean: vec![0.0; channels],
+        std: vec![1.0; channels],
+    }
 }
 
 fn frozen(
@@ -181,10 +189,13 @@ fn objectives(
     teacher: Option<&FrozenTeacher>,
     given: &Given,
 ) -> Result<Objectives> {
-    let own = shapes(student.model.info());
-    let ratio = |pairs: &[(usize, usize)]| {
-        let teacher = teacher?;
-        teaching::ratio_on(teacher, &given.images, &own, pairs).ok()
+    // On the very images of the step, for there are no others.
+    let ratio = |pairs: &[Pair]| {
+        let Some(teacher) = teacher else { return Ok(1.0) };
+        let wanted = pairs.iter().map(Pair::request).collect();
+        let outputs = teacher.on_images(&given.images, &wanted);
+        let outputs = outputs.map_err(|e| candle_core::Error::Msg(e.to_string()))?;
+        spectral_to_mse_of_teacher(pairs, &outputs)
     };
     let theirs: Option<&Shapes> = teacher.map(Teacher::shapes);
     Ok(student.objectives(&experiment.losses(variant), theirs, &ratio)?)

@@ -1,13 +1,15 @@
 //! The trainer's tasks of an experiment: its students, and the linear classifier.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::Sampler;
 use spectralkd_distillation::{Distillation, Feed, Student, Teacher};
-use spectralkd_losses::Loss;
+use spectralkd_losses::kinds::CrossEntropy;
+use spectralkd_losses::{Loss, Pair};
 use spectralkd_models::{ModelConfig, VisionModel, weights};
 use spectralkd_trainer::TrainConfig;
 
@@ -39,7 +41,10 @@ pub fn student(
     let start = pretrained(experiment, &sizes)?;
     let student = Student::new(&sizes, start.as_ref(), render, config.seed)?;
     let teaching = teaching.filter(|_| variant.uses_teacher());
-    let ratio = |pairs: &[(usize, usize)]| teaching.and_then(|t| t.ratios.get(pairs).copied());
+    let ratio = |pairs: &[Pair]| match teaching {
+        Some(teaching) => teaching.ratio(pairs),
+        None => Ok(1.0),
+    };
     let objectives = student.objectives(
         &experiment.losses(variant),
         teaching.map(|t| t.teacher.shapes()),
@@ -75,8 +80,11 @@ pub fn floor(
         let model = PixelClassifier::new(image, classes, &vb)?;
         Ok(Box::new(model) as Box<dyn VisionModel>)
     })?;
-    let losses = [Loss::cross_entropy(0.0)];
-    let objectives = student.objectives(&losses, None, &|_| None)?;
+    let labels = CrossEntropy {
+        smoothing: 0.0,
+        ..CrossEntropy::default()
+    };
+    let objectives = student.objectives(&[Loss::new(labels, 1.0)], None, &|_| Ok(1.0))?;
     let task = Distillation::new(student, None, objectives, feed(images, config)?, config.seed);
     Ok(task
         .measure(Box::new(move |student, epoch| measured.after(student, epoch)))
@@ -85,15 +93,15 @@ pub fn floor(
 
 fn feed(images: &Images, config: &TrainConfig) -> Result<Feed> {
     let sampler = Sampler::shuffled(images.train.len(), config.batch_size, config.seed, 0, 1)?;
-    Ok(Feed::new(images.training(), sampler, config.seed))
+    Ok(Feed::new(images.training()?, sampler))
 }
 
 /// The weights that the student starts from, where the experiment names some.
 fn pretrained(experiment: &Experiment, sizes: &ModelConfig) -> Result<Option<BTreeMap<String, Tensor>>> {
-    let Some(address) = experiment.model.weights() else {
+    let Some(address) = &experiment.model.weights else {
         return Ok(None);
     };
     let fresh = Stream::new(0, "fresh parameters");
-    let loaded = weights::load_adapted(address.as_ref(), sizes, &fresh, &Device::Cpu)?;
+    let loaded = weights::load_adapted(Path::new(address), sizes, &fresh, &Device::Cpu)?;
     Ok(Some(loaded.tensors))
 }

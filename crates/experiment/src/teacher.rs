@@ -7,15 +7,17 @@ use candle_core::Device;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::Normalise;
-use spectralkd_distillation::{Columns, FrozenTeacher};
+use spectralkd_distillation::{Columns, FrozenTeacher, shapes};
 use spectralkd_hub::{Hub, Reference, Source};
 use spectralkd_models::export::{self, Preprocessing};
-use spectralkd_models::{Defaults, ModelConfig, registry, weights};
+use spectralkd_losses::{Pairs, Request, Shapes};
+use spectralkd_models::{Defaults, ModelConfig, weights};
 
 use crate::config::{self, Experiment};
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::manifest::{WeightsManifest, file_sha256, read_json};
+use crate::teaching;
 
 /// A frozen teacher and where it came from.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub struct LoadedTeacher {
 /// # Errors
 /// Sizes that no model can have.
 pub fn config(teacher: &config::Teacher, classes: usize, channels: usize) -> Result<ModelConfig> {
-    let named = teacher.model.name().is_some();
+    let named = teacher.model.entry().is_some();
     Ok(teacher.model.resolve(&Defaults {
         num_classes: (!named).then_some(classes),
         in_chans: (!named).then_some(channels),
@@ -69,18 +71,18 @@ pub fn load(
         progress.note(&format!("the teacher's weights: {note}"));
     }
     let described = described(&path)?;
-    let names = teacher.classes.clone().or(described.as_ref().and_then(|d| d.classes.clone()));
+    let names = teacher.classes.clone().or(described.as_ref().and_then(|d| d.label_names.clone()));
     let logits = config.num_classes();
     let head_is_drawn = loaded.fresh.iter().any(|name| name.starts_with("head"));
     let columns = Columns::find(images.classes(), names.as_deref(), logits, head_is_drawn);
     if let Some(why) = columns.refusal() {
-        refuse_logits(experiment, why)?;
+        refuse_logits(experiment, images, &config, why)?;
     }
     let [height, width] = config.img_size();
     let image = [config.in_chans(), height, width];
-    let preprocessing = match (&described, teacher.model.name()) {
+    let preprocessing = match (&described, teacher.model.entry()) {
         (Some(described), _) => Some(described.preprocessing.clone()),
-        (None, Some(name)) => Some(registry::find(name)?.preprocessing.into()),
+        (None, Some(entry)) => Some(entry.preprocessing.into()),
         (None, None) => None,
     };
     let render = images.render(image, normalise(teacher, preprocessing))?;
@@ -98,9 +100,9 @@ pub fn load(
 /// # Errors
 /// Neither weights nor a name; a download failed; nothing is there.
 pub fn find(teacher: &config::Teacher, progress: &dyn Progress) -> Result<PathBuf> {
-    let address = match (teacher.weights(), teacher.model.name()) {
+    let address = match (teacher.weights(), teacher.model.entry()) {
         (Some(weights), _) => weights.to_owned(),
-        (None, Some(name)) => format!("hf://{}", registry::find(name)?.repository()),
+        (None, Some(entry)) => format!("hf://{}", entry.repository()),
         (None, None) => return Err(Error::Unfit("the teacher has neither weights nor a name".into())),
     };
     if !Reference::looks_like_one(&address) {
@@ -134,10 +136,26 @@ fn normalise(teacher: &config::Teacher, own: Option<Preprocessing>) -> Option<No
 }
 
 /// A head that does not know the classes teaches no logits.
-fn refuse_logits(experiment: &Experiment, why: &str) -> Result<()> {
+fn refuse_logits(
+    experiment: &Experiment,
+    images: &Images,
+    teacher: &ModelConfig,
+    why: &str,
+) -> Result<()> {
+    let student = shapes(&images.student(&experiment.model)?.info()?);
+    let teacher = Shapes {
+        classes: student.classes,
+        ..shapes(&teacher.info()?)
+    };
     for variant in &experiment.variants {
-        let reads = variant.losses.iter().find(|loss| loss.spec.reads_teacher_logits());
-        if let Some(loss) = reads {
+        for loss in experiment.losses(variant) {
+            if matches!(loss.pairs(), Some(Pairs::Chosen { .. })) {
+                continue;
+            }
+            let asked = teaching::needs(std::slice::from_ref(&loss), &student, &teacher, 0..1)?;
+            if !asked.iter().any(|request| matches!(request, Request::Logits(_))) {
+                continue;
+            }
             return Err(Error::Unfit(format!(
                 "the loss `{}` of the variant `{}` reads the teacher's logits, and the teacher cannot teach them: {why}; \
                  leave out that loss (features alone can be taught), or name the classes with `teacher.classes`",

@@ -1,6 +1,7 @@
 //! What all runs of an experiment have from its teacher.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
@@ -8,7 +9,9 @@ use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::Batch;
 use spectralkd_distillation::{CachedTeacher, FrozenTeacher, Placement, Teacher, shapes};
-use spectralkd_losses::{Head, Objectives, Pairs, Reduction, Request, Shapes};
+use spectralkd_losses::{
+    Head, Loss, Objectives, Outputs, Pair, Reduction, Request, Shapes, spectral_to_mse_of_teacher,
+};
 use spectralkd_nn::Params;
 
 use crate::analysis::Analysis;
@@ -31,8 +34,21 @@ pub struct Teaching {
     pub analysis: Arc<Analysis>,
     /// Its top-1 accuracy on the test images, in percent; `None` where it does not know their classes.
     pub top1: Option<f64>,
-    /// Spectral loss over plain MSE on its features, for each list of pairs that a loss aligns.
-    pub ratios: BTreeMap<Vec<(usize, usize)>, f64>,
+    /// Its maps, as losses ask for them, on the first training images: what a ratio of losses is measured on.
+    pub sample: Outputs,
+    /// Spectral loss over plain MSE on its features at the pairs that losses share; `None` without such pairs.
+    pub spectral_to_mse: Option<f64>,
+}
+
+impl Teaching {
+    /// The spectral loss over the plain MSE, both between the teacher's maps at these pairs and zero: the factor at which
+    /// plain MSE pulls on features as hard as the spectral loss does while the student's are still small.
+    ///
+    /// # Errors
+    /// Features that are zero everywhere, or that were not computed.
+    pub fn ratio(&self, pairs: &[Pair]) -> spectralkd_losses::Result<f64> {
+        spectral_to_mse_of_teacher(pairs, &self.sample)
+    }
 }
 
 /// All that the losses of an experiment ask of the teacher, over variants and epochs. Pairs must be listed.
@@ -46,13 +62,23 @@ pub fn requests(
 ) -> Result<BTreeSet<Request>> {
     let mut all = BTreeSet::new();
     for variant in &experiment.variants {
-        let params = Params::new();
-        let vb = params.builder(&Stream::new(0, "requests"), DType::F32, &Device::Cpu);
         let losses = experiment.losses(variant);
-        let objectives = Objectives::build(&losses, student, Some(teacher), vb, &|_| Some(1.0))?;
-        all.extend(objectives.needs().teacher);
+        all.extend(needs(&losses, student, teacher, 0..experiment.train.epochs)?);
     }
     Ok(all)
+}
+
+/// What these losses ask of the teacher in these epochs.
+pub(crate) fn needs(
+    losses: &[Loss],
+    student: &Shapes,
+    teacher: &Shapes,
+    epochs: Range<u64>,
+) -> Result<BTreeSet<Request>> {
+    let params = Params::new();
+    let vb = params.builder(&Stream::new(0, "requests"), DType::F32, &Device::Cpu);
+    let objectives = Objectives::build(losses, student, Some(teacher), &vb, &|_| Ok(1.0))?;
+    Ok(epochs.flat_map(|epoch| objectives.needs_at(epoch).teacher).collect())
 }
 
 /// Where the teacher's outputs come from in this experiment.
@@ -84,7 +110,7 @@ pub fn place(
     loaded: &LoadedTeacher,
     images: &Images,
     progress: &dyn Progress,
-) -> Result<(Arc<dyn Teacher>, Placement)> {
+) -> Result<(Arc<dyn Teacher>, Placement, BTreeSet<Request>)> {
     let teacher = &loaded.teacher;
     let student = shapes(&images.student(&experiment.model)?.info()?);
     let (placement, wanted) = placement(experiment, images, &student, teacher.shapes())?;
@@ -92,13 +118,13 @@ pub fn place(
         Placement::Online { .. } => Arc::clone(teacher) as Arc<dyn Teacher>,
         Placement::Cached { .. } => Arc::new(CachedTeacher::build(
             teacher,
-            &images.training(),
+            (&images.train, images.pipeline()),
             &wanted,
             experiment.train.eval_batch_size,
             progress,
         )?),
     };
-    Ok((placed, placement))
+    Ok((placed, placement, wanted))
 }
 
 /// The teacher's top-1 accuracy on the test images, in percent.
@@ -116,33 +142,9 @@ pub fn top1(
         let outputs = teacher.outputs(views, &BTreeSet::from([request]))?;
         Ok(outputs.get(&request)?.clone())
     };
-    let (loader, batch) = (images.plain(&images.test), experiment.train.eval_batch_size);
+    let (loader, batch) = (images.plain(&images.test)?, experiment.train.eval_batch_size);
     let accuracy = score_logits(logits, &loader, batch, Some((progress, "teacher accuracy")))?;
     Ok(100.0 * accuracy.top1()?)
-}
-
-/// The ratio of the spectral loss to the plain MSE for each list of pairs that a loss aligns.
-///
-/// # Errors
-/// Features that are zero everywhere.
-pub fn ratios(
-    experiment: &Experiment,
-    teacher: &LoadedTeacher,
-    images: &Images,
-) -> Result<BTreeMap<Vec<(usize, usize)>, f64>> {
-    let student = shapes(&images.student(&experiment.model)?.info()?);
-    let losses = experiment.variants.iter().flat_map(|v| experiment.losses(v));
-    let mut ratios = BTreeMap::new();
-    for loss in losses {
-        if let Some(Pairs::Listed(pairs)) = loss.spec.pairs()
-            && !ratios.contains_key(pairs)
-            && comparable(pairs, &student, teacher.teacher.shapes())
-        {
-            let ratio = spectral_to_mse(teacher, images, &student, pairs)?;
-            ratios.insert(pairs.clone(), ratio);
-        }
-    }
-    Ok(ratios)
 }
 
 /// Whether the teacher's maps can be pooled to the student's, for all these pairs.
@@ -153,87 +155,71 @@ pub(crate) fn comparable(pairs: &[(usize, usize)], student: &Shapes, teacher: &S
     })
 }
 
-/// Images of which the ratio is measured.
-const MEASURED: usize = 1000;
+/// Most images of which a ratio of losses is measured, and most bytes of their maps.
+const MEASURED: (usize, u64) = (1000, 256 << 20);
 
-/// Images of one forward pass.
-const CHUNK: usize = 125;
-
-/// The spectral loss divided by the plain MSE, both between the teacher's features (pooled to the student's channels)
-/// and zero, the mean over `pairs` on the first training images as evaluation sees them.
+/// The teacher's maps that `wanted` names on the first training images, as evaluation sees them.
 ///
-/// This is the factor at which plain MSE pulls on features as hard as the spectral loss does
-/// while the student's are still small: 0.5 for features that are white along the width, more
-/// where their mean along the width dominates.
-fn spectral_to_mse(
-    teacher: &LoadedTeacher,
+/// # Errors
+/// An image that cannot be read.
+pub fn sample(
+    teacher: &FrozenTeacher,
     images: &Images,
-    student: &Shapes,
-    pairs: &[(usize, usize)],
-) -> Result<f64> {
-    let (loader, teacher) = (images.plain(&images.train), &teacher.teacher);
-    let count = images.train.len().min(MEASURED);
-    let indices: Vec<u32> = (0..count as u32).collect();
-    let mut sums = Sums::default();
-    for chunk in indices.chunks(CHUNK) {
-        let rendered = teacher.render().render(&loader.views(chunk)?, &Device::Cpu)?;
-        sums.add(teacher, &rendered, student, pairs)?;
+    wanted: &BTreeSet<Request>,
+    batch: usize,
+) -> Result<Outputs> {
+    let is_map = |request: &&Request| matches!(request, Request::Map { .. });
+    let wanted: BTreeSet<Request> = wanted.iter().filter(is_map).copied().collect();
+    let (most, bytes) = MEASURED;
+    let fits = (bytes / Placement::row(&wanted, teacher.shapes()).max(1)).max(1) as usize;
+    let count = images.train.len().min(most).min(fits) as u32;
+    let mut parts: BTreeMap<Request, Vec<Tensor>> = BTreeMap::new();
+    if wanted.is_empty() {
+        return Ok(Outputs::new());
     }
-    sums.ratio()
+    for chunk in (0..count).collect::<Vec<u32>>().chunks(batch) {
+        let outputs = teacher.outputs(&images.views(&images.train, chunk)?, &wanted)?;
+        for (request, map) in outputs.iter() {
+            parts.entry(*request).or_default().push(map.clone());
+        }
+    }
+    let whole = |(request, maps): (Request, Vec<Tensor>)| Ok((request, Tensor::cat(&maps, 0)?));
+    parts.into_iter().map(whole).collect()
 }
 
-/// [`spectral_to_mse`] on images [B, C, H, W] that are rendered for the teacher.
+/// The ratio of [`Teaching::ratio`] at the pairs that losses share, for the manifest; `None` where there are none that
+/// can be pooled.
 ///
 /// # Errors
 /// Features that are zero everywhere.
-pub(crate) fn ratio_on(
-    teacher: &FrozenTeacher,
-    images: &Tensor,
+pub fn shared_ratio(
+    experiment: &Experiment,
+    sample: &Outputs,
     student: &Shapes,
-    pairs: &[(usize, usize)],
-) -> Result<f64> {
-    let mut sums = Sums::default();
-    sums.add(teacher, images, student, pairs)?;
-    sums.ratio()
-}
-
-/// Both losses of a teacher's features against zero, added up over images.
-#[derive(Default)]
-struct Sums {
-    spectral: f64,
-    mse: f64,
-}
-
-impl Sums {
-    fn add(
-        &mut self,
-        teacher: &FrozenTeacher,
-        images: &Tensor,
-        student: &Shapes,
-        pairs: &[(usize, usize)],
-    ) -> Result<()> {
-        let request = |&(s, t): &(usize, usize)| Request::Map {
-            tap: t,
-            reduction: match (student.taps.get(s), teacher.shapes().taps.get(t)) {
-                (Some([ours, ..]), Some([theirs, ..])) if ours < theirs => Reduction::Channels(*ours),
-                _ => Reduction::Whole,
-            },
-        };
-        let wanted: BTreeSet<Request> = pairs.iter().map(request).collect();
-        let outputs = teacher.on_images(images, &wanted)?;
-        let mut maps = Vec::with_capacity(pairs.len());
-        for pair in pairs {
-            let map = outputs.get(&request(pair))?;
-            maps.push((map.zeros_like()?, map.clone()));
+    teacher: &Shapes,
+) -> Result<Option<f64>> {
+    let mut pairs = Vec::new();
+    for pair in experiment.pairs() {
+        if !comparable(&[pair], student, teacher) {
+            return Ok(None);
         }
-        let count = images.dim(0)? as f64;
-        let (spectral, mse) = spectralkd_losses::spectral_and_mse(&maps)?;
-        self.spectral += spectral * count;
-        self.mse += mse * count;
-        Ok(())
+        let [ours, height, width] = student.taps[pair.0];
+        let theirs = teacher.taps[pair.1][0];
+        let pooled = Reduction::Channels(ours);
+        let reduction = if ours < theirs { pooled } else { Reduction::Whole };
+        let pair = Pair {
+            student: pair.0,
+            teacher: pair.1,
+            reduction,
+            grid: [height, width],
+        };
+        if sample.get(&pair.request()).is_err() {
+            return Ok(None);
+        }
+        pairs.push(pair);
     }
-
-    fn ratio(&self) -> Result<f64> {
-        Ok(spectralkd_losses::spectral_over_mse(self.spectral, self.mse)?)
+    if pairs.is_empty() {
+        return Ok(None);
     }
+    Ok(Some(spectral_to_mse_of_teacher(&pairs, sample)?))
 }

@@ -133,7 +133,7 @@ fn an_interrupt_saves_and_the_run_goes_on() {
         (rest.status, rest.resumed_from),
         (Status::Finished, Some(10))
     );
-    assert_eq!(net.evaluated, [0, 1, 2, 3]);
+    assert_eq!(net.evaluated, [0, 0, 1, 1, 2, 2, 3, 3]);
     assert_eq!(bits(&rest.weights), bits(&reference.weights));
 
     // Stops and resumes stand in the log, in their places.

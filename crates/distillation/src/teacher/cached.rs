@@ -1,10 +1,11 @@
 //! A teacher's outputs, computed once for every view and kept in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use spectralkd_base::progress::Progress;
-use spectralkd_datasets::{Batch, Loader, plain};
+use spectralkd_datasets::{Batch, Dataset, Loader, Pipeline, Sampler};
 use spectralkd_losses::{Outputs, Request, Shapes};
 
 use super::frozen::check_finite;
@@ -29,34 +30,36 @@ struct Table {
 }
 
 impl CachedTeacher {
-    /// Runs the teacher over all views that `loader` can give, `batch` at a time, and keeps what `requests` name.
+    /// Runs the teacher over all views that `pipeline` can make of `dataset`, `batch` at a time, and keeps what
+    /// `requests` name.
     ///
     /// # Errors
     /// [`Error::Uncountable`] where the views cannot be counted; an image that cannot be read; outputs that are not
     /// finite.
     pub fn build(
         teacher: &FrozenTeacher,
-        loader: &Loader,
+        (dataset, pipeline): (&Arc<dyn Dataset>, &Pipeline),
         requests: &BTreeSet<Request>,
         batch: usize,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let Some(versions) = loader.pipeline().versions() else {
-            return Err(Error::Uncountable {
-                why: "every epoch has views of its own".into(),
-            });
+        let uncountable = || Error::Uncountable {
+            why: "every epoch has views of its own".into(),
         };
-        let images = loader.dataset().len();
+        let versions = pipeline.versions().ok_or_else(uncountable)?;
+        let images = dataset.len();
         let views = (images as u64) * u64::from(versions);
         let mut stage = progress.stage("teacher outputs", views, "images");
         let mut tables: BTreeMap<Request, Table> = BTreeMap::new();
         for version in 0..versions {
-            for views in loader.stream(plain(images, batch)) {
-                let views = views?.with_version(version);
+            let fixed = pipeline.fixed(version).ok_or_else(uncountable)?;
+            let loader = Loader::new(Arc::clone(dataset), Arc::new(fixed), 0, 0)?;
+            for views in loader.stream(Sampler::plain(images, batch)?) {
+                let views = views?;
                 let outputs = teacher.outputs(&views, requests)?;
-                for (request, tensor) in outputs.into_iter() {
-                    check_finite(request, &tensor)?;
-                    tables.entry(request).or_default().push(&tensor)?;
+                for (request, tensor) in outputs.iter() {
+                    check_finite(request, tensor)?;
+                    tables.entry(*request).or_default().push(tensor)?;
                 }
                 stage.advance(views.len() as u64);
             }
@@ -83,22 +86,23 @@ impl Teacher for CachedTeacher {
 
     fn outputs(&self, batch: &Batch, requests: &BTreeSet<Request>) -> Result<Outputs> {
         let mut rows = Vec::with_capacity(batch.len());
-        for (key, version) in batch.keys.iter().zip(batch.versions()) {
-            let (index, version) = (key.index as usize, version as usize);
-            if index >= self.images || version >= self.versions || batch.mixing.is_some() {
+        let drawn = batch.mixing.is_some() || batch.erased.iter().any(|boxes| !boxes.is_empty());
+        for (key, &flipped) in batch.keys.iter().zip(&batch.flipped) {
+            let (index, version) = (key.index as usize, usize::from(flipped));
+            if index >= self.images || version >= self.versions || drawn {
                 let what = format!("output on image {index} in version {version}");
                 return Err(Error::NotCached { what });
             }
             rows.push(version * self.images + index);
         }
-        let mut answers = BTreeMap::new();
+        let mut answers = Outputs::new();
         for request in requests {
             let table = self.tables.get(request).ok_or_else(|| Error::NotCached {
                 what: request.to_string(),
             })?;
             answers.insert(*request, table.gather(&rows)?);
         }
-        Ok(Outputs::new(answers))
+        Ok(answers)
     }
 }
 

@@ -95,24 +95,24 @@ impl FrozenTeacher {
     /// As [`Teacher::outputs`].
     pub fn on_images(&self, images: &Tensor, requests: &BTreeSet<Request>) -> Result<Outputs> {
         let found = outputs(self.model(), images, requests, &Pass::eval())?;
-        let mut answers = BTreeMap::new();
-        for (request, tensor) in found.into_iter() {
+        let mut answers = Outputs::new();
+        for (request, tensor) in found.iter() {
             if tensor.track_op() {
                 let request = request.to_string();
                 return Err(Error::TeacherTrains { request });
             }
             let tensor = match request {
-                Request::Logits(_) => self.columns.apply(&tensor)?,
-                Request::Map { .. } | Request::Prefix { .. } => tensor,
+                Request::Logits(_) => self.columns.apply(tensor)?,
+                Request::Map { .. } | Request::Prefix { .. } => tensor.clone(),
             };
-            answers.insert(request, tensor);
+            answers.insert(*request, tensor);
         }
-        Ok(Outputs::new(answers))
+        Ok(answers)
     }
 }
 
 /// The error of an output that is not finite, if it is not. A sum overflows only where the values mean nothing either.
-pub(super) fn check_finite(request: Request, tensor: &Tensor) -> Result<()> {
+pub(super) fn check_finite(request: &Request, tensor: &Tensor) -> Result<()> {
     let sum = tensor.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
     if sum.is_finite() {
         return Ok(());

@@ -135,9 +135,9 @@ impl Experiment {
         if let Some(teacher) = &mut self.teacher {
             teacher.recipe.as_mut().map(rebase);
             rebase_weights(&mut teacher.weights, folder);
-            rebase_weights(teacher.model.weights_mut(), folder);
+            rebase_weights(&mut teacher.model.weights, folder);
         }
-        rebase_weights(self.model.weights_mut(), folder);
+        rebase_weights(&mut self.model.weights, folder);
         self.data.path.as_mut().map(rebase);
         self.export.as_mut().map(|export| rebase(&mut export.weights));
     }

@@ -46,7 +46,7 @@ fn cache_gb() -> f64 {
 impl Teacher {
     /// Where its weights lie, as written.
     pub fn weights(&self) -> Option<&str> {
-        self.weights.as_deref().or(self.model.weights())
+        self.weights.as_deref().or(self.model.weights.as_deref())
     }
 
     /// Whether every value makes sense.
@@ -55,12 +55,12 @@ impl Teacher {
     /// The first key that does not, and the rule.
     pub(super) fn validate(&self) -> Result<(), Fault> {
         rule(
-            self.weights.is_none() || self.model.weights().is_none(),
+            self.weights.is_none() || self.model.weights.is_none(),
             "weights",
             "stands in `model` too: give it once",
         )?;
         rule(
-            self.weights().is_some() || self.model.name().is_some(),
+            self.weights().is_some() || self.model.entry().is_some(),
             "weights",
             "are needed where the model has no name: a file, a folder or hf://owner/name",
         )?;

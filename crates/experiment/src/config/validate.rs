@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use candle_core::{DType, Device};
 use spectralkd_base::random::Stream;
 use spectralkd_distillation::shapes;
-use spectralkd_losses::{Loss, Objectives, Pairs, Shapes};
+use spectralkd_losses::{Error, Loss, Objectives, Pairs, Shapes};
 use spectralkd_models::{Defaults, ModelInfo, ModelSpec};
 use spectralkd_nn::Params;
 
@@ -151,7 +151,7 @@ impl Experiment {
                 },
                 Some(Pairs::Listed(_)) | None => {}
             }
-            buildable(loss, student, teacher).map_err(|message| Fault::new(at, message))?;
+            buildable(loss, student, teacher).map_err(|f| f.within(&at))?;
         }
         let names = losses.iter().map(Loss::name);
         let mut taken = BTreeSet::new();
@@ -166,12 +166,17 @@ impl Experiment {
 }
 
 /// Builds a loss between models of these shapes and drops it again; what it says if it cannot be.
-fn buildable(loss: Loss, student: &Shapes, teacher: Option<&Shapes>) -> Result<(), String> {
+fn buildable(loss: Loss, student: &Shapes, teacher: Option<&Shapes>) -> Result<(), Fault> {
     let params = Params::new();
     let vb = params.builder(&Stream::new(0, "check"), DType::F32, &Device::Cpu);
-    Objectives::build(&[loss], student, teacher, vb, &|_| Some(1.0))
-        .map(|_| ())
-        .map_err(|e| e.to_string())
+    let built = Objectives::build(&[loss], student, teacher, &vb, &|_| Ok(1.0));
+    built.map(|_| ()).map_err(|error| match error {
+        Error::Loss { source, .. } => match *source {
+            Error::Wrong(wrong) => Fault::new(wrong.key, wrong.rule),
+            other => Fault::new("", other.to_string()),
+        },
+        other => Fault::new("", other.to_string()),
+    })
 }
 
 fn info(model: &ModelSpec, defaults: Defaults) -> Result<ModelInfo, Fault> {
