@@ -171,7 +171,7 @@ fn training(data: &Data, size: [usize; 2], channels: usize) -> Pipeline {
     };
     Pipeline {
         flip: if data.flip { 0.5 } else { 0.0 },
-        erase: (data.erase > 0.0).then(|| Erase::new(data.erase, Fill::Pixel)),
+        erase: (data.erase > 0.0).then(|| Erase::new(data.erase, Fill::Noise)),
         mix: mixes.then_some(Mix {
             mixup: data.mixup,
             cutmix: data.cutmix,
@@ -298,6 +298,14 @@ impl Images {
     /// An image that cannot be read.
     pub fn views(&self, set: &Arc<dyn Dataset>, indices: &[u32]) -> Result<Batch> {
         Ok(self.plain(set)?.batch(&BatchRequest::plain(indices))?)
+    }
+
+    /// Share of the resized image's shorter side that evaluation keeps.
+    pub fn crop_pct(&self) -> f64 {
+        match self.evaluation.geometry {
+            Geometry::Centre { crop_pct } => crop_pct,
+            Geometry::AsIs | Geometry::RandomResizedCrop { .. } => 1.0,
+        }
     }
 
     /// How many training views an image has; `None` where every epoch has views of its own.

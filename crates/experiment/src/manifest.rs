@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use spectralkd_base::files::write_atomic;
+use spectralkd_models::ModelConfig;
 
 use crate::error::{Error, Result};
 
@@ -52,6 +53,21 @@ pub struct DataRecord {
     pub test_images: usize,
     /// SHA-256 over test images and labels.
     pub test_sha256: String,
+}
+
+/// What all students of a run folder are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StudentRecord {
+    /// Their sizes, with as many classes as the images have.
+    pub model: ModelConfig,
+    /// The names of the classes, logit by logit.
+    pub classes: Vec<String>,
+    /// Mean per channel of images scaled to 0..1.
+    pub mean: Vec<f32>,
+    /// Standard deviation per channel of images scaled to 0..1.
+    pub std: Vec<f32>,
+    /// Share of the resized picture's shorter side that evaluation keeps.
+    pub crop_pct: f64,
 }
 
 /// The teacher that was used.
@@ -110,6 +126,8 @@ pub struct Manifest {
     pub invocations: Vec<Invocation>,
     /// The images.
     pub data: DataRecord,
+    /// The students, all of one kind.
+    pub student: StudentRecord,
     /// The teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherRecord>,

@@ -15,11 +15,10 @@ use crate::export;
 use crate::folder::RunFolder;
 use crate::layer_pairs;
 use crate::machine::machine;
-use crate::manifest::{Invocation, Manifest, Provenance, TeacherRecord, now};
+use crate::manifest::{Invocation, Manifest, Provenance, StudentRecord, TeacherRecord, now};
 use crate::plan::Plan;
 use crate::report;
 use crate::results::{RunResult, Table};
-use crate::scoring::score;
 use crate::runs::{Run, Runs, finished, runs};
 use crate::teacher::{self, LoadedTeacher};
 use crate::teaching::{self, Teaching};
@@ -256,6 +255,7 @@ fn record(
         profile: experiment.profile.clone(),
         invocations,
         data: images.record.clone(),
+        student: student_record(experiment, images)?,
         teacher: teaching.map(|t| TeacherRecord {
             weights: t.loaded.path.display().to_string(),
             sha256: t.loaded.sha256.clone(),
@@ -267,6 +267,18 @@ fn record(
         spectral_to_mse: teaching.and_then(|t| t.spectral_to_mse),
     };
     manifest.write(&path)
+}
+
+fn student_record(experiment: &Experiment, images: &Images) -> Result<StudentRecord> {
+    let model = images.student(&experiment.model)?;
+    let normalise = images.render(model.info()?.image, None)?.normalise().clone();
+    Ok(StudentRecord {
+        model,
+        classes: images.classes().to_vec(),
+        mean: normalise.mean,
+        std: normalise.std,
+        crop_pct: images.crop_pct(),
+    })
 }
 
 /// Trains the teacher by its recipe; its weights stay in the recipe's run folder.
@@ -290,6 +302,7 @@ fn train_teacher(
     recipe.export = Some(Export {
         weights: weights.clone(),
         at_least,
+        average: false,
     });
     progress.note(&format!(
         "training the teacher: {} ({})",

@@ -8,7 +8,7 @@ mod given;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use spectralkd_base::progress::Progress;
 use spectralkd_datasets::{Normalise, Render};
 use spectralkd_distillation::{Columns, FrozenTeacher, Student, Targets, Teacher, objective_terms};

@@ -85,12 +85,10 @@ impl<'a> Merged<'a> {
             let path = path.trim_matches('.');
             let message = e.inner().message();
             // Losses and models are read by hand, and say themselves which of their keys is at fault.
-            match inner_error::split(message) {
-                Some(("", message)) => self.explain(path, message.to_owned()),
-                Some((inner, message)) => self.explain(&format!("{path}.{inner}"), message.to_owned()),
-                None => self.explain(path, message.to_owned()),
-            }
-            .into()
+            let (inner, message) = inner_error::split(message);
+            let path = [path, inner].join(".");
+            self.explain(path.trim_matches('.'), message.to_owned())
+                .into()
         })
     }
 
