@@ -6,7 +6,9 @@
 //! - [`progress`]: the trait through which libraries say how far they are, without
 //!   knowing whether anybody watches;
 //! - [`files`]: atomic file writes, after which a reader sees the old file or the
-//!   new one and never a part of either.
+//!   new one and never a part of either;
+//! - [`inner_error`]: error messages that carry the path inside a value to which they
+//!   belong.
 //!
 //! The crate stands on the standard library alone (and `thiserror` for its one error
 //! type, [`FileError`]).
@@ -25,6 +27,7 @@
 //! ```
 
 pub mod files;
+pub mod inner_error;
 pub mod progress;
 pub mod random;
 

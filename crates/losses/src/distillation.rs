@@ -3,9 +3,10 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::classification::{check_smoothing, cross_entropy};
-use crate::logits::{check_tau, hard_distillation, soft_distillation};
-use crate::{Error, FeatureLoss, Result};
+use crate::kinds::cross_entropy::{check_smoothing, cross_entropy};
+use crate::kinds::hard::hard_distillation;
+use crate::kinds::kl::soft_distillation;
+use crate::{Error, FeatureLoss, Result, Wrong};
 
 /// What a student learns from its teacher besides features; the released code's distillation types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,7 +82,7 @@ impl DistillationLoss {
                 range,
             });
         }
-        check_tau(self.tau)?;
+        Wrong::unless_positive("tau", self.tau)?;
         check_smoothing(self.smoothing)?;
         let weight = self.feature.map_or(0.0, |(_, weight)| weight);
         for (name, value) in [("beta", self.beta), ("the feature loss's weight", weight)] {
