@@ -166,7 +166,8 @@ fn gamma_has_its_distribution() {
 fn beta_has_its_distribution() {
     let mut stream = Stream::new(19, "beta");
     let mut draws = |a, b| -> Vec<f64> { (0..DRAWS).map(|_| stream.beta(a, b)).collect() };
-    let cdf: [(f64, f64, fn(f64) -> f64); 5] = [
+    type Cdf = fn(f64) -> f64;
+    let cdf: [(f64, f64, Cdf); 5] = [
         (1.0, 1.0, |x| x),
         (0.5, 0.5, |x| x.sqrt().asin() * std::f64::consts::FRAC_2_PI),
         (2.0, 1.0, |x| x * x),

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use spectralkd_datasets::{
-    DatasetError, ImageFolder, Kind, Normalise, Picture, Preprocess, idx, kind,
-};
+use spectralkd_datasets::old::Preprocess;
+use spectralkd_datasets::{DatasetError, ImageFolder, Kind, Normalise, Picture, idx, kind};
 use tempfile::TempDir;
 
 fn golden(name: &str) -> PathBuf {

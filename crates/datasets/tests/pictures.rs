@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
-use spectralkd_datasets::{DatasetError, Normalise, Picture, Preprocess};
+use spectralkd_datasets::old::Preprocess;
+use spectralkd_datasets::{DatasetError, Normalise, Picture};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")

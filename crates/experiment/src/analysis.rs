@@ -5,6 +5,7 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use spectralkd_base::files::write_atomic;
+use spectralkd_datasets::Dataset as _;
 use spectralkd_evaluation::spectra::{ModelSpectra, PairDistances};
 use spectralkd_models::{Taps, VisionModel};
 use spectralkd_nn::Pass;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use spectralkd_base::progress::Progress;
-use spectralkd_datasets::Loader;
+use spectralkd_datasets::old::Loader;
 use spectralkd_losses::spectral_to_mse_ratio;
 use spectralkd_models::{Taps, VisionModel};
 use spectralkd_nn::Pass;

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use spectralkd_datasets::{Augment, ImageSet, Loader, Normalise, fashion_mnist};
+use spectralkd_datasets::old::{Augment, Loader};
+use spectralkd_datasets::{Dataset as _, ImageSet, Normalise, fashion_mnist};
 
 use crate::config::{Dataset, Experiment, TrainSet};
 use crate::error::{Error, Result};

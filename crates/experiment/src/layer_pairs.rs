@@ -11,6 +11,7 @@ use candle_core::{DType, Device};
 use spectralkd_base::files::write_atomic;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
+use spectralkd_datasets::Dataset as _;
 use spectralkd_evaluation::compare::{self, Held};
 use spectralkd_evaluation::figure::Figure;
 use spectralkd_evaluation::pairs::{Choice, Scores, Strategy, choose};

@@ -1,7 +1,7 @@
 //! Accuracy of a model on a loader's images.
 
 use spectralkd_base::progress::Progress;
-use spectralkd_datasets::Loader;
+use spectralkd_datasets::old::Loader;
 use spectralkd_evaluation::accuracy::Accuracy;
 use spectralkd_models::{Taps, VisionModel};
 use spectralkd_nn::Pass;
