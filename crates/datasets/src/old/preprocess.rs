@@ -1,7 +1,8 @@
 //! From a decoded picture to the model's input, as timm evaluates.
 
 use crate::picture::Picture;
-use crate::resize::{self, Window};
+use crate::rect::Rect;
+use crate::resize::Resize;
 use crate::{DatasetError, Normalise, Result};
 
 /// timm's evaluation transform (`create_transform(is_training=False)` with `crop_mode`
@@ -14,7 +15,7 @@ use crate::{DatasetError, Normalise, Result};
 /// f32. Where the resized picture is smaller than `size`, black pixels are added around.
 ///
 /// ```
-/// use spectralkd_datasets::{Normalise, Picture, Preprocess};
+/// use spectralkd_datasets::{Normalise, Picture, old::Preprocess};
 ///
 /// let preprocess = Preprocess { size: [224, 224], crop_pct: 0.9, normalise: Normalise::imagenet() };
 /// assert_eq!(preprocess.resized([375, 500])?, [248, 330]);
@@ -125,13 +126,15 @@ impl Preprocess {
         let [height, width] = self.size;
         let down = Crop::new(resized[0], height);
         let across = Crop::new(resized[1], width);
-        let window = Window {
+        let window = Rect {
             top: down.start,
             left: across.start,
             height: down.count,
             width: across.count,
         };
-        let pixels = resize::bicubic(picture, resized, window);
+        let rows = picture.pixels().chunks_exact(3 * picture.width());
+        let size = [picture.height(), picture.width()];
+        let pixels = Resize::new(size, resized, window).apply::<3>(rows);
 
         let planes = values.chunks_exact_mut(height * width);
         for (channel, (plane, table)) in planes.zip(self.normalise.tables()).enumerate() {

@@ -1,6 +1,4 @@
-//! What happens to an image between its bytes and the model.
-
-use spectralkd_base::random::Stream;
+//! From grey levels to the numbers that a model sees.
 
 use crate::{DatasetError, ImageSet, Result};
 
@@ -87,25 +85,5 @@ impl Normalise {
             std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std)
         };
         self.mean.iter().zip(&self.std).map(table).collect()
-    }
-}
-
-/// The random changes to training images. Flips are the only ones so far: an image then has
-/// two versions, and what a teacher says about each can be computed once and kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Augment {
-    /// Mirror left and right, with probability 1/2 per image and epoch.
-    pub flip: bool,
-}
-
-impl Augment {
-    /// Whether image `index` is mirrored in this epoch. It depends on the four numbers only:
-    /// not on the batch, the rank or the order of the images.
-    pub fn flips(&self, seed: u64, epoch: u64, index: u32) -> bool {
-        self.flip
-            && Stream::new(seed, "flip")
-                .at(epoch)
-                .at(index.into())
-                .bernoulli(0.5)
     }
 }
