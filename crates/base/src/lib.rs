@@ -6,7 +6,8 @@
 //! - [`progress`]: the trait through which libraries say how far they are, without
 //!   knowing whether anybody watches;
 //! - [`files`]: atomic file writes, after which a reader sees the old file or the
-//!   new one and never a part of either.
+//!   new one and never a part of either;
+//! - [`inner_error`]: the key of an error inside a hand-written deserialiser.
 //!
 //! The crate stands on the standard library alone (and `thiserror` for its one error
 //! type, [`FileError`]).
@@ -25,6 +26,7 @@
 //! ```
 
 pub mod files;
+pub mod inner_error;
 pub mod progress;
 pub mod random;
 

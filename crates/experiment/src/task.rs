@@ -189,7 +189,8 @@ impl Task for ClassifierTask {
 
     fn loss(&mut self, batch: &Batch, step: Step) -> Result<Parts, TaskError> {
         let stream = Stream::new(self.seed, "drop path").at(step.global);
-        let pass = Pass::train(&stream, &batch.indices);
+        let keys: Vec<u64> = batch.indices.iter().map(|&index| index.into()).collect();
+        let pass = Pass::train(&stream, &keys);
         let output = self.model.forward(&batch.images, &self.taps(), &pass)?;
         let parts = match &self.guide {
             None => self

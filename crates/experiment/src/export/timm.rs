@@ -96,6 +96,7 @@ pub fn export(run: &Path, to: &Path) -> Result<Summary> {
             preprocessing: &preprocessing,
             tag: Some(&format!("{}_seed{}", result.variant, result.seed)),
             label_names: (labels.len() == described.model.num_classes()).then_some(&labels),
+            label_descriptions: None,
             card: Card {
                 title: &title,
                 summary: &format!(
