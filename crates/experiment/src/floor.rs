@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use spectralkd_models::{ModelInfo, Output, Taps, VisionModel};
+use spectralkd_models::{Heads, ModelInfo, Output, VisionModel, Wanted};
 use spectralkd_nn::{Linear, Pass};
 
 use crate::error::Result;
@@ -33,6 +33,8 @@ impl PixelClassifier {
             params: (pixels * classes + classes) as u64,
             macs: (pixels * classes) as u64,
             taps: Vec::new(),
+            prefix: 0,
+            distilled: false,
             no_weight_decay: BTreeSet::new(),
         };
         Ok(Self { head, info })
@@ -44,16 +46,17 @@ impl VisionModel for PixelClassifier {
         &self.info
     }
 
-    fn forward(
+    fn outputs(
         &self,
         images: &Tensor,
-        _taps: &Taps,
+        _wanted: &Wanted,
         _pass: &Pass,
     ) -> spectralkd_models::Result<Output> {
         let pixels = images.flatten_from(1)?;
-        Ok(Output {
-            logits: self.head.forward(&pixels)?,
-            features: Vec::new(),
-        })
+        let heads = Heads {
+            class: self.head.forward(&pixels)?,
+            distillation: None,
+        };
+        Output::new(heads, Vec::new(), Vec::new())
     }
 }

@@ -65,8 +65,11 @@ pub struct Output {
 }
 
 impl Output {
-    /// The outputs of a model with these heads.
-    pub(crate) fn new(
+    /// The outputs of a model with these heads, whose mean the logits are.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if the heads differ in shape.
+    pub fn new(
         heads: Heads,
         features: Vec<(usize, Tensor)>,
         prefix: Vec<(usize, Tensor)>,
