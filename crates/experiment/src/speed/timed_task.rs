@@ -39,7 +39,7 @@ pub(super) struct Timed {
     /// Its labels.
     labels: Tensor,
     /// Its numbers, which key the drop path.
-    pub samples: Vec<u32>,
+    pub samples: Vec<u64>,
     /// Steps.
     length: Length,
     /// When each step began, and the last one ended.
@@ -69,7 +69,7 @@ impl Timed {
             loss,
             images: drawn::images(&student.config, batch)?,
             labels: drawn::labels(&student.config, batch)?,
-            samples: (0..batch as u32).collect(),
+            samples: (0..batch as u64).collect(),
             length,
             marks: Marks::default(),
             timing: None,
