@@ -12,10 +12,10 @@ use spectralkd_base::files::write_atomic;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
 use spectralkd_evaluation::compare::{self, Held};
-use spectralkd_evaluation::figure::Figure;
 use spectralkd_evaluation::pairs::{Choice, Scores, Strategy, choose};
 use spectralkd_models::{Taps, VisionModel};
 use spectralkd_nn::{Params, Pass};
+use spectralkd_report::figure::Figure;
 
 use crate::config::{Experiment, Pairs, check_list};
 use crate::data::Images;
