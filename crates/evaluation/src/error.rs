@@ -3,7 +3,7 @@
 /// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What can go wrong in evaluating, drawing and reporting.
+/// What can go wrong in measuring models.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -99,40 +99,6 @@ pub enum Error {
         /// What is in the way.
         problem: crate::pairs::PairsProblem,
     },
-    /// Two figures or sections of a report under one identifier.
-    #[error("the report uses the identifier `{0}` twice; every figure needs one of its own")]
-    Identifier(String),
-    /// A table row of another length than its header.
-    #[error("row {row} of the table `{table}` has {got} cells where its header has {want}")]
-    Cells {
-        /// Caption of the table.
-        table: String,
-        /// Index of the row.
-        row: usize,
-        /// Cells it has.
-        got: usize,
-        /// Columns there are.
-        want: usize,
-    },
-    /// A link that leads out of the run's folder or to the network.
-    #[error("the link `{0}` is no relative path: a report links only to files beside it")]
-    Link(String),
-    /// A figure cannot be drawn.
-    #[error("figure `{figure}` cannot be drawn: {problem}")]
-    Figure {
-        /// Identifier of the figure.
-        figure: String,
-        /// What is wrong with it.
-        problem: FigureProblem,
-    },
-    /// A text that should be CSV is not.
-    #[error("CSV line {line}: {problem}")]
-    Csv {
-        /// Line in the text, from 1.
-        line: usize,
-        /// What is wrong there.
-        problem: String,
-    },
     /// The eigenvalues of a covariance were not found.
     #[error(
         "the eigenvalues of a covariance of {size} channels do not converge: are its features finite?"
@@ -141,9 +107,6 @@ pub enum Error {
         /// Channels of the layer.
         size: usize,
     },
-    /// A file could not be written.
-    #[error(transparent)]
-    File(#[from] spectralkd_base::FileError),
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
@@ -153,80 +116,4 @@ pub enum Error {
     /// A loss could not be computed.
     #[error(transparent)]
     Loss(#[from] spectralkd_losses::Error),
-}
-
-/// Why a figure cannot be drawn.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FigureProblem {
-    /// The identifier cannot serve as a file name and an XML identifier.
-    #[error(
-        "its identifier must start with a letter a-z and go on with letters a-z, digits and hyphens"
-    )]
-    Identifier,
-    /// There is nothing to draw.
-    #[error("it has no {0}")]
-    Nothing(&'static str),
-    /// A series without points.
-    #[error("`{0}` has no values")]
-    Empty(String),
-    /// A value that is NaN or infinite.
-    #[error("`{name}` has the value {value} at index {index}, and only finite values can be drawn")]
-    NotFinite {
-        /// Name of the series, panel or row.
-        name: String,
-        /// Index of the value within it.
-        index: usize,
-        /// The value.
-        value: f64,
-    },
-    /// Zero or less on a logarithmic axis.
-    #[error("`{name}` has the value {value}, and a logarithmic axis needs values above zero")]
-    NotPositive {
-        /// Name of the series or of the axis.
-        name: String,
-        /// The value.
-        value: f64,
-    },
-    /// Two lists that belong together differ in length.
-    #[error("`{name}` has {got} values where {want} are needed")]
-    Length {
-        /// Name of the series, band or row.
-        name: String,
-        /// Number of values given.
-        got: usize,
-        /// Number of values needed.
-        want: usize,
-    },
-    /// A band or an interval whose lower end is above its upper end.
-    #[error("`{name}` has a lower end {low} above its upper end {high}")]
-    Reversed {
-        /// Name of the series or row.
-        name: String,
-        /// Lower end.
-        low: f64,
-        /// Upper end.
-        high: f64,
-    },
-    /// An axis range that is empty, reversed or too wide for floating point.
-    #[error("the axis `{name}` cannot run from {low} to {high}")]
-    Range {
-        /// Label of the axis.
-        name: String,
-        /// Lower end.
-        low: f64,
-        /// Upper end.
-        high: f64,
-    },
-    /// Two series under one name, which no legend could tell apart.
-    #[error("the name `{0}` is used twice")]
-    Duplicate(String),
-    /// More series than there are distinguishable styles.
-    #[error("it has {got} series, and only {most} can be told apart in black and white")]
-    TooMany {
-        /// Number of series.
-        got: usize,
-        /// Number of styles.
-        most: usize,
-    },
 }

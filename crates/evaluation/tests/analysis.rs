@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Tensor};
 use spectralkd_base::random::Stream;
 use spectralkd_evaluation::Error;
-use spectralkd_evaluation::csv::Reader;
 use spectralkd_evaluation::spectra::{
     AnalysedModel, AnalysisOptions, ModelAnalysis, ModelSpectra, depth_figure, intensity_figure,
     normalised_intensity_figure, radial_figure, spectra_figure,
 };
+use spectralkd_report::csv::Reader;
 
 const OPTIONS: AnalysisOptions = AnalysisOptions {
     seed: 9,
@@ -257,7 +257,10 @@ fn a_layer_that_is_zero_everywhere_has_empty_cells() {
         radial_figure(&nothing),
         normalised_intensity_figure(&[&nothing]),
     ] {
-        assert!(matches!(figure, Err(Error::Figure { .. })));
+        assert!(matches!(
+            figure,
+            Err(spectralkd_report::Error::Figure { .. })
+        ));
     }
 }
 
@@ -274,7 +277,10 @@ fn figures_hold_every_layer_of_a_deep_model() {
     assert_eq!(rows(&depth_figure(&[&model]).unwrap().csv), 24 * 4);
     assert_eq!(rows(&intensity_figure(&[&model]).unwrap().csv), 24);
     let twice = intensity_figure(&[&model, &model]);
-    assert!(matches!(twice, Err(Error::Figure { .. })));
+    assert!(matches!(
+        twice,
+        Err(spectralkd_report::Error::Figure { .. })
+    ));
     assert!(intensity_figure(&[]).is_err());
 }
 

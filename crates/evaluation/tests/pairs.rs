@@ -1,8 +1,8 @@
 //! Layer pairs chosen from scores, and what is saved of a choice.
 
 use spectralkd_evaluation::Error;
-use spectralkd_evaluation::csv::Reader;
 use spectralkd_evaluation::pairs::{Choice, PairsProblem, Score, Scores, Strategy, choose};
+use spectralkd_report::csv::Reader;
 
 /// A student of three layers and a teacher of four.
 fn scores() -> Scores {

@@ -116,9 +116,12 @@ pub enum Error {
     /// Training stopped.
     #[error(transparent)]
     Train(#[from] spectralkd_trainer::Error),
-    /// Evaluation, statistics or figures failed.
+    /// A model could not be measured.
     #[error(transparent)]
     Evaluation(#[from] spectralkd_evaluation::Error),
+    /// Statistics, figures or the page failed.
+    #[error(transparent)]
+    Report(#[from] spectralkd_report::Error),
     /// A spectrum could not be computed.
     #[error(transparent)]
     Spectral(#[from] spectralkd_spectral::Error),

@@ -12,11 +12,11 @@ use spectralkd_base::files::write_atomic;
 use spectralkd_base::progress::Progress;
 use spectralkd_distillation::{FrozenTeacher, Student};
 use spectralkd_evaluation::compare::{self, Held};
-use spectralkd_evaluation::figure::Figure;
 use spectralkd_evaluation::pairs::{Choice, Scores, Strategy, choose as choose_by};
 use spectralkd_losses::Pairs;
 use spectralkd_models::{Taps, VisionModel};
 use spectralkd_nn::Pass;
+use spectralkd_report::figure::Figure;
 
 use crate::config::Experiment;
 use crate::data::Images;

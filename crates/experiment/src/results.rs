@@ -3,8 +3,8 @@
 //! Every number of the report's table follows from `results.csv` (one row per run) alone.
 
 use serde::{Deserialize, Serialize};
-use spectralkd_evaluation::csv::{Field, Writer};
-use spectralkd_evaluation::statistics::{Judgement, Summary};
+use spectralkd_report::csv::{Field, Writer};
+use spectralkd_report::statistics::{Judgement, Summary};
 
 use crate::config::{Comparison, Experiment};
 use crate::error::Result;
@@ -274,7 +274,7 @@ fn objection(comparison: Option<&Comparison>, rows: &[Row], floor: Option<&Row>)
 mod tests {
     use std::path::Path;
 
-    use spectralkd_evaluation::statistics::Verdict;
+    use spectralkd_report::statistics::Verdict;
 
     use super::*;
     use crate::config;

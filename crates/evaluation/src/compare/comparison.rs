@@ -1,10 +1,10 @@
 //! What a comparison of two models has found, as tables.
 
 use serde::{Deserialize, Serialize};
+use spectralkd_report::csv::{Field, Writer};
 
 use super::measure::Measure;
 use super::meeting::Pooled;
-use crate::csv::{Field, Writer};
 use crate::pairs::Scores;
 
 /// A layer of a compared model.

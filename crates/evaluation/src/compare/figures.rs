@@ -1,10 +1,11 @@
 //! Heat maps of a comparison.
 
+use spectralkd_report::Result;
+use spectralkd_report::figure::{Figure, HeatMap};
+
 use super::comparison::{Comparison, Side};
 use super::measure::Measure;
 use super::meeting::Pooled;
-use crate::error::Result;
-use crate::figure::{Figure, HeatMap};
 
 impl Comparison {
     /// A heat map over all pairs for every measure that has values, with the
@@ -24,7 +25,7 @@ impl Comparison {
     /// `("student block", "teacher block")`.
     ///
     /// # Errors
-    /// [`Error::Figure`](crate::Error::Figure) when there is no value to draw.
+    /// [`Error::Figure`](spectralkd_report::Error::Figure) when there is no value to draw.
     pub fn figure(&self, measure: Measure, axes: (&str, &str)) -> Result<Figure> {
         let values = self.matrix(measure);
         let id = format!("compare-{}", measure.column().replace('_', "-"));

@@ -1,9 +1,9 @@
 //! What two layers are compared by.
 
 use serde::{Deserialize, Serialize};
+use spectralkd_report::figure::Axis;
 
 use super::comparison::PairRow;
-use crate::figure::Axis;
 
 /// A measure of how alike or how far apart two layers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

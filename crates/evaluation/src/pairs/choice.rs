@@ -1,11 +1,11 @@
 //! Chosen layer pairs, with what they were chosen by.
 
 use serde::{Deserialize, Serialize};
+use spectralkd_report::Result;
+use spectralkd_report::csv::{Field, Writer};
+use spectralkd_report::figure::{Axis, Figure, HeatMap};
 
 use super::Strategy;
-use crate::csv::{Field, Writer};
-use crate::error::Result;
-use crate::figure::{Axis, Figure, HeatMap};
 
 /// What the matrix of a [`Choice`] holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ impl Choice {
     /// layers, such as `("student block", "teacher block")`.
     ///
     /// # Errors
-    /// [`Error::Figure`](crate::Error::Figure) when no pair has a score.
+    /// [`Error::Figure`](spectralkd_report::Error::Figure) when no pair has a score.
     pub fn figure(&self, axes: (&str, &str)) -> Result<Option<Figure>> {
         let (Some(matrix), Some(score)) = (&self.matrix, self.score) else {
             return Ok(None);

@@ -3,9 +3,9 @@
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 use spectralkd_losses::{FeatureLoss, SpectralForm};
+use spectralkd_report::csv::{Field, Writer};
 use spectralkd_spectral::{ChannelSpectrum, adaptive_avg_pool_channels};
 
-use crate::csv::{Field, Writer};
 use crate::error::{Error, Result};
 
 /// The distance between a student's layer and the teacher's layer it is

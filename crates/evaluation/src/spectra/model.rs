@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
+use spectralkd_report::csv::{Field, Writer};
 use spectralkd_spectral::ChannelSpectrum;
 
-use crate::csv::{Field, Writer};
 use crate::error::{Error, Result};
 
 /// The spectra of a model's layers over any number of batches.
@@ -143,9 +143,9 @@ impl ModelSpectra {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::csv::Reader;
     use candle_core::Device;
     use spectralkd_base::random::Stream;
+    use spectralkd_report::csv::Reader;
 
     fn noise(name: &str, shape: (usize, usize, usize, usize)) -> Tensor {
         let mut stream = Stream::new(3, name);

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 use spectralkd_base::progress::Silent;
 use spectralkd_evaluation::Error;
 use spectralkd_evaluation::compare::{Features, Held, Measure, Options, compare};
-use spectralkd_evaluation::csv::Reader;
+use spectralkd_report::csv::Reader;
 
 use super::{model, noise, pair, run};
 

@@ -1,6 +1,6 @@
 //! Tables and figures.
 
-use spectralkd_evaluation::csv::Reader;
+use spectralkd_report::csv::Reader;
 
 use super::{golden, run};
 

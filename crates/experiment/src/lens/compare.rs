@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use spectralkd_base::progress::Progress;
 use spectralkd_evaluation::compare::{self, Comparison, Measure};
 use spectralkd_evaluation::pairs::{Choice, Strategy, choose};
-use spectralkd_evaluation::report::{Cell, Column, Report, Section, Table};
+use spectralkd_report::page::{Cell, Column, Report, Section, Table};
 
 use super::Options;
 use super::output::Output;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use spectralkd_base::files::write_atomic;
-use spectralkd_evaluation::figure::Figure;
-use spectralkd_evaluation::report::Report;
+use spectralkd_report::figure::Figure;
+use spectralkd_report::page::Report;
 
 use crate::error::{Error, Result};
 use crate::folder::move_aside;
@@ -88,9 +88,8 @@ impl Output {
 
     /// Writes `report.html`; its path.
     pub fn report(&self, report: &Report) -> Result<PathBuf> {
-        let path = self.path("report.html");
-        report.write(&path)?;
-        Ok(path)
+        self.save("report.html", &report.to_html()?)?;
+        Ok(self.path("report.html"))
     }
 
     /// Writes `manifest.json`.

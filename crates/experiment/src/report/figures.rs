@@ -1,6 +1,6 @@
 //! The figures of an experiment.
 
-use spectralkd_evaluation::figure::{
+use spectralkd_report::figure::{
     Axis, Figure, IntervalPlot, LineChart, Panel, Series, SmallMultiples,
 };
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use spectralkd_evaluation::csv::{Field, Writer};
-use spectralkd_evaluation::figure::Series;
+use spectralkd_report::csv::{Field, Writer};
+use spectralkd_report::figure::Series;
 use spectralkd_trainer::events::{self, EpochRecord, Event};
 
 use crate::config::Experiment;

@@ -11,9 +11,9 @@ mod text;
 use std::path::Path;
 
 use spectralkd_base::files::write_atomic;
-use spectralkd_evaluation::figure::Figure;
-use spectralkd_evaluation::report::{Cell, Column, Report, Section, Table as HtmlTable};
-use spectralkd_evaluation::statistics::Judgement;
+use spectralkd_report::figure::Figure;
+use spectralkd_report::page::{Cell, Column, Report, Section, Table as HtmlTable};
+use spectralkd_report::statistics::Judgement;
 
 use crate::config::Experiment;
 use crate::error::{Error, Result};
@@ -121,7 +121,7 @@ pub fn write(
         )),
     );
     report = report.section(configuration(folder, manifest.as_ref())?);
-    report.write(&folder.report())?;
+    write_atomic(&folder.report(), report.to_html()?.as_bytes())?;
     Ok(sentences)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use spectralkd_evaluation::csv::Reader;
+use spectralkd_report::csv::Reader;
 
 use crate::config::Experiment;
 use crate::error::{Error, Result};

@@ -1,8 +1,9 @@
 //! The figures of an analysis.
 
+use spectralkd_report::Result;
+use spectralkd_report::figure::{Axis, Figure, LineChart, Panel, Series, SmallMultiples};
+
 use super::analysed::{AnalysedLayer, AnalysedModel};
-use crate::error::Result;
-use crate::figure::{Axis, Figure, LineChart, Panel, Series, SmallMultiples};
 
 /// The caution that belongs under every channel spectrum.
 const ORDER: &str = "The order of channels in a network is arbitrary, and a channel spectrum depends on it: only bin \
@@ -86,7 +87,7 @@ fn intensity_band(layer: &AnalysedLayer, value: f64) -> Option<(f64, f64)> {
 /// intensity, which widths and magnitudes set, with the band of random channel orders.
 ///
 /// # Errors
-/// [`crate::Error::Figure`]: no model, two of one name, or more than there are styles.
+/// [`spectralkd_report::Error::Figure`]: no model, two of one name, or more than there are styles.
 pub fn intensity_figure(models: &[&AnalysedModel]) -> Result<Figure> {
     let mut chart = LineChart::new("intensity", "Model-wise intensity over depth")
         .x(depth_axis())
@@ -137,7 +138,7 @@ pub fn normalised_intensity_figure(models: &[&AnalysedModel]) -> Result<Figure> 
 /// `k / C`, in the network's own order and with the band of random orders of the same images.
 ///
 /// # Errors
-/// [`crate::Error::Figure`] where every layer is zero everywhere.
+/// [`spectralkd_report::Error::Figure`] where every layer is zero everywhere.
 pub fn spectra_figure(model: &AnalysedModel) -> Result<Figure> {
     let id = format!("spectra-{}", slug(&model.name));
     let mut figure = SmallMultiples::new(id, format!("Layer-wise channel spectra of {}", model.name))
@@ -188,7 +189,7 @@ pub fn spectra_figure(model: &AnalysedModel) -> Result<Figure> {
 /// Spatial spectra, a panel per layer on one scale: the mean over rings of equal frequency.
 ///
 /// # Errors
-/// [`crate::Error::Figure`] where every layer is zero everywhere.
+/// [`spectralkd_report::Error::Figure`] where every layer is zero everywhere.
 pub fn radial_figure(model: &AnalysedModel) -> Result<Figure> {
     let id = format!("radial-{}", slug(&model.name));
     let mut figure = SmallMultiples::new(id, format!("Spatial spectra of {}", model.name))

@@ -3,8 +3,9 @@
 //! A cell is empty where a quantity is not defined: what divides by the RMS of a layer that is zero
 //! everywhere, the effective rank of features that do not vary, a control that was left out.
 
+use spectralkd_report::csv::{Field, Writer};
+
 use super::analysed::{AnalysedLayer, AnalysedModel};
-use crate::csv::{Field, Writer};
 
 /// Layer, bin and frequency (cycles per channel).
 fn bin(layer: &AnalysedLayer, bin: usize) -> [Field<'static>; 3] {
@@ -28,7 +29,7 @@ impl AnalysedModel {
     }
 
     /// `intensity.csv`: `layer,intensity,normalised_intensity`. The last is empty for a layer that
-    /// is zero everywhere; [`crate::csv::Reader::optional_numbers`] reads such a column.
+    /// is zero everywhere; [`spectralkd_report::csv::Reader::optional_numbers`] reads such a column.
     pub fn intensity_csv(&self) -> String {
         let mut out = Writer::new(&["layer", "intensity", "normalised_intensity"]);
         for layer in &self.layers {

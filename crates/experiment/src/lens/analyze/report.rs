@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use spectralkd_evaluation::report::{Cell, Column, Report, Section, Table};
 use spectralkd_evaluation::spectra::{
     AnalysedLayer, AnalysedModel, depth_figure, intensity_figure, normalised_intensity_figure,
     radial_figure, spectra_figure,
 };
+use spectralkd_report::page::{Cell, Column, Report, Section, Table};
 
 use super::super::Options;
 use super::super::output::Output;

@@ -2,7 +2,7 @@
 //! project does: a header line, `\n` line ends, numbers that read back exactly.
 //!
 //! ```
-//! use spectralkd_evaluation::csv::{Field, Reader, Writer};
+//! use spectralkd_report::csv::{Field, Reader, Writer};
 //!
 //! let mut out = Writer::new(&["layer", "intensity"]);
 //! out.row([Field::whole(0), Field::number(0.25)]);
@@ -10,7 +10,7 @@
 //! assert_eq!(text, "layer,intensity\n0,0.25\n");
 //! let back = Reader::parse(&text)?;
 //! assert_eq!(back.numbers("intensity")?, [0.25]);
-//! # Ok::<(), spectralkd_evaluation::Error>(())
+//! # Ok::<(), spectralkd_report::Error>(())
 //! ```
 
 use std::borrow::Cow;

@@ -1,9 +1,6 @@
 //! The page around the sections: verdicts, warnings, contents, style.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-
-use spectralkd_base::files::write_atomic;
 
 use super::html::{escape, inline, slug};
 use super::section::Section;
@@ -146,16 +143,8 @@ impl Report {
              </head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
             escape(&self.title),
             page_style(),
-            include_str!("report.css"),
+            include_str!("page.css"),
         ))
-    }
-
-    /// Writes the page to a file, in one step: a reader never sees half of it.
-    ///
-    /// # Errors
-    /// As [`Report::to_html`], and [`Error::File`] when it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        Ok(write_atomic(path, self.to_html()?.as_bytes())?)
     }
 
     /// Identifiers of the sections, apart from each other and from the figures.

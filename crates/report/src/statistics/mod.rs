@@ -6,14 +6,14 @@
 //! that was fixed before the run ([`Verdict`]).
 //!
 //! ```
-//! use spectralkd_evaluation::statistics::{Judgement, Verdict};
+//! use spectralkd_report::statistics::{Judgement, Verdict};
 //!
 //! // Top-1 accuracy in percent, three seeds, the same seeds on both sides.
 //! let spectral = [82.1, 81.9, 82.0];
 //! let logits_only = [81.2, 81.3, 81.2];
 //! let judged = Judgement::paired(&spectral, &logits_only, 0.5, 0.95)?;
 //! assert_eq!(judged.verdict(), Verdict::Undecided); // 0.77, but 0.39 to 1.15
-//! # Ok::<(), spectralkd_evaluation::Error>(())
+//! # Ok::<(), spectralkd_report::Error>(())
 //! ```
 
 mod interval;

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use roxmltree::{Document, Node, ParsingOptions};
-use spectralkd_evaluation::Error;
-use spectralkd_evaluation::figure::{Axis, Figure, Group, LineChart, Series};
-use spectralkd_evaluation::report::{Cell, Column, Report, Section, Table};
-use spectralkd_evaluation::statistics::{Judgement, Summary, Verdict};
+use spectralkd_report::Error;
+use spectralkd_report::figure::{Axis, Figure, Group, LineChart, Series};
+use spectralkd_report::page::{Cell, Column, Report, Section, Table};
+use spectralkd_report::statistics::{Judgement, Summary, Verdict};
 
 const NASTY: &str = "<script>alert(\"1\")</script> & 'x' `a<b` \u{1}";
 
@@ -21,7 +21,7 @@ fn lines(id: &str) -> Figure {
 }
 
 fn bars(id: &str) -> Figure {
-    use spectralkd_evaluation::figure::BarChart;
+    use spectralkd_report::figure::BarChart;
     BarChart::new(id, "Bars")
         .categories("layer", vec!["0".into(), "1".into()])
         .group(Group::new("a", vec![Some(1.0), None]))
@@ -237,17 +237,4 @@ fn mistakes_are_errors() {
     let away = Section::new("a").files([("x", "https://example.org")]);
     let away = Report::new("x").section(away);
     assert!(matches!(away.to_html(), Err(Error::Link(_))));
-}
-
-#[test]
-fn the_page_is_written_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("report.html");
-    report().write(&path).unwrap();
-    assert_eq!(
-        std::fs::read_to_string(&path).unwrap(),
-        report().to_html().unwrap()
-    );
-    let missing = folder.path().join("none").join("report.html");
-    assert!(matches!(report().write(&missing), Err(Error::File(_))));
 }

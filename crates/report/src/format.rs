@@ -4,7 +4,7 @@
 /// is written without its sign.
 ///
 /// ```
-/// use spectralkd_evaluation::format::number;
+/// use spectralkd_report::format::number;
 /// assert_eq!(number(-1.256, 2), "−1.26");
 /// assert_eq!(number(-0.001, 2), "0.00");
 /// ```
@@ -21,7 +21,7 @@ pub fn number(value: f64, decimals: usize) -> String {
 /// As [`number`], with a plus sign in front of what is above zero.
 ///
 /// ```
-/// use spectralkd_evaluation::format::signed;
+/// use spectralkd_report::format::signed;
 /// assert_eq!(signed(0.5, 2), "+0.50");
 /// assert_eq!(signed(0.001, 2), "0.00");
 /// ```
@@ -38,7 +38,7 @@ pub fn signed(value: f64, decimals: usize) -> String {
 /// `value` with at most `decimals` decimals, trailing zeros dropped.
 ///
 /// ```
-/// use spectralkd_evaluation::format::trimmed;
+/// use spectralkd_report::format::trimmed;
 /// assert_eq!(trimmed(95.0, 3), "95");
 /// assert_eq!(trimmed(0.250, 3), "0.25");
 /// ```
@@ -55,7 +55,7 @@ pub fn trimmed(value: f64, decimals: usize) -> String {
 /// small or very large.
 ///
 /// ```
-/// use spectralkd_evaluation::format::significant;
+/// use spectralkd_report::format::significant;
 /// assert_eq!(significant(0.012345, 3), "0.0123");
 /// assert_eq!(significant(1234.5, 3), "1230");
 /// assert_eq!(significant(-0.000012, 2), "−1.2×10⁻⁵");

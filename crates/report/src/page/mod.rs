@@ -7,7 +7,7 @@
 //! text is escaped; `` `code` `` in backticks is set as code.
 //!
 //! ```
-//! use spectralkd_evaluation::report::{Cell, Column, Report, Section, Table};
+//! use spectralkd_report::page::{Cell, Column, Report, Section, Table};
 //!
 //! let table = Table::new("Accuracy on the test images")
 //!     .columns([Column::text("variant"), Column::number("top-1").unit("%")])
@@ -16,14 +16,14 @@
 //!     .section(Section::new("Results").table(table))
 //!     .to_html()?;
 //! assert!(page.starts_with("<!DOCTYPE html>"));
-//! # Ok::<(), spectralkd_evaluation::Error>(())
+//! # Ok::<(), spectralkd_report::Error>(())
 //! ```
 
 mod html;
-mod page;
+mod report;
 mod section;
 mod table;
 
-pub use page::Report;
+pub use report::Report;
 pub use section::Section;
 pub use table::{Cell, Column, Table};

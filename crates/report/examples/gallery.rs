@@ -1,7 +1,7 @@
 //! Draws every kind of figure, and a report that holds them, into a folder.
 //!
 //! ```text
-//! cargo run -p spectralkd-evaluation --example gallery -- /tmp/gallery
+//! cargo run -p spectralkd-report --example gallery -- /tmp/gallery
 //! ```
 //!
 //! The numbers are made up. The gallery is there to be looked at: at the width
@@ -9,12 +9,12 @@
 
 use std::path::PathBuf;
 
-use spectralkd_evaluation::figure::{
+use spectralkd_report::figure::{
     Axis, BarChart, Figure, Group, HeatMap, IntervalPlot, LineChart, Mark, Panel, Series,
     SmallMultiples,
 };
-use spectralkd_evaluation::report::{Cell, Column, Report, Section, Table};
-use spectralkd_evaluation::statistics::{Judgement, Summary};
+use spectralkd_report::page::{Cell, Column, Report, Section, Table};
+use spectralkd_report::statistics::{Judgement, Summary};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -23,7 +23,7 @@ fn main() -> Outcome<()> {
         return Err("name the folder to draw into".into());
     };
     std::fs::create_dir_all(&folder)?;
-    report()?.write(&folder.join("report.html"))?;
+    std::fs::write(folder.join("report.html"), report()?.to_html()?)?;
     for figure in figures()? {
         std::fs::write(
             folder.join(format!("{}.svg", figure.id)),

@@ -12,7 +12,7 @@
 //! of its own, with its colours written out on a light ground.
 //!
 //! ```
-//! use spectralkd_evaluation::figure::{Axis, LineChart, Series};
+//! use spectralkd_report::figure::{Axis, LineChart, Series};
 //!
 //! let figure = LineChart::new("accuracy", "Accuracy while training")
 //!     .x(Axis::new("epoch").whole())
@@ -22,7 +22,7 @@
 //!     .draw()?;
 //! assert!(figure.standalone().starts_with("<svg"));
 //! assert!(figure.csv.starts_with("series,epoch,top_1_accuracy\nlogits only,1,48.4\n"));
-//! # Ok::<(), spectralkd_evaluation::Error>(())
+//! # Ok::<(), spectralkd_report::Error>(())
 //! ```
 
 mod axis;
