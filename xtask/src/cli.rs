@@ -176,6 +176,9 @@ pub struct Export {
     /// The folder to write.
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
+    /// The moving average of the weights in their place (`train.ema`).
+    #[arg(long)]
+    pub average: bool,
 }
 
 /// Arguments of `reproduce`.

@@ -21,7 +21,7 @@ pub fn doctor() -> Result<()> {
     }
     match findings.iter().filter(|f| f.state == State::Bad).count() {
         0 => Ok(()),
-        bad => Err(Error::Missing(format!(
+        bad => Err(Error::Unfit(format!(
             "{bad} things must be mended first, see above"
         ))),
     }

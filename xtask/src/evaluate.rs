@@ -18,7 +18,7 @@ pub fn evaluate(arguments: &Evaluate) -> Result<()> {
     let result = rayon::scope(|_| inference::evaluate(&checkpoint, data, split, batch, &terminal))?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&result)
-            .map_err(|e| Error::Missing(format!("the result is no JSON: {e}")))?;
+            .map_err(|e| Error::Unfit(format!("the result is no JSON: {e}")))?;
         println!("{text}");
         return Ok(());
     }

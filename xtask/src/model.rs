@@ -56,9 +56,7 @@ impl Images {
         match (&self.input, &self.images) {
             (Some(file), _) => Ok(ImagesFrom::Tensor(file.clone())),
             (None, Some(folder)) => Ok(ImagesFrom::Folder(folder.clone())),
-            (None, None) => Err(Error::Missing(
-                "name images with --input or --images".into(),
-            )),
+            (None, None) => Err(Error::Unfit("name images with --input or --images".into())),
         }
     }
 }
@@ -72,11 +70,11 @@ pub fn workers(threads: Option<usize>) -> Result<usize> {
     let threads =
         threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     if threads == 0 {
-        return Err(Error::Missing("--threads must be at least 1".into()));
+        return Err(Error::Unfit("--threads must be at least 1".into()));
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
-        .map_err(|e| Error::Missing(format!("cannot start {threads} worker threads: {e}")))?;
+        .map_err(|e| Error::Unfit(format!("cannot start {threads} worker threads: {e}")))?;
     Ok(threads)
 }

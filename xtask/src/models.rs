@@ -96,7 +96,7 @@ fn json(entries: &[Entry]) -> Result<()> {
         }));
     }
     let text = serde_json::to_string_pretty(&list)
-        .map_err(|e| Error::Missing(format!("the list is no JSON: {e}")))?;
+        .map_err(|e| Error::Unfit(format!("the list is no JSON: {e}")))?;
     println!("{text}");
     Ok(())
 }

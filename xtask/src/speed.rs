@@ -36,7 +36,7 @@ pub fn speed(arguments: &Speed) -> Result<()> {
         }
     };
     ctrlc::set_handler(handler)
-        .map_err(|e| Error::Missing(format!("cannot listen for Ctrl-C: {e}")))?;
+        .map_err(|e| Error::Unfit(format!("cannot listen for Ctrl-C: {e}")))?;
     let records = match &arguments.case {
         Some(case) => vec![one(case, arguments)?],
         None => list(arguments)?,
@@ -112,7 +112,7 @@ fn list(arguments: &Speed) -> Result<Vec<Record>> {
         )));
     }
     if arguments.threads == Some(0) {
-        return Err(Error::Missing("--threads must be at least 1".into()));
+        return Err(Error::Unfit("--threads must be at least 1".into()));
     }
     let mut shared = Vec::new();
     let numbers = [

@@ -16,7 +16,11 @@ use crate::terminal::Terminal;
 pub fn step(arguments: &Step) -> Result<()> {
     let experiments = provenance::workspace().join("experiments");
     let path = config::find(&experiments, &arguments.experiment)?;
-    let experiment = config::resolve(&Source::read(&path)?, arguments.profile.as_deref(), &arguments.set)?;
+    let experiment = config::resolve(
+        &Source::read(&path)?,
+        arguments.profile.as_deref(),
+        &arguments.set,
+    )?;
     let options = StepOptions {
         images: arguments.images.clone(),
         output: arguments.output.clone(),
@@ -25,7 +29,10 @@ pub fn step(arguments: &Step) -> Result<()> {
     };
     workers(arguments.threads)?;
     let report = run(&experiment, &options, &Terminal::new())?;
-    println!("{} of {} ({})", report.variant, experiment.name, experiment.profile);
+    println!(
+        "{} of {} ({})",
+        report.variant, experiment.name, experiment.profile
+    );
     for (name, value) in &report.losses {
         println!("  {:<24} {value:.6}", format!("loss.{name}"));
     }

@@ -8,7 +8,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A cached output is wanted that was not cached.
-    #[error("the teacher's {what} was not kept: a cache holds what the losses asked for when it was made")]
+    #[error(
+        "the teacher's {what} was not kept: a cache holds what the losses asked for when it was made"
+    )]
     NotCached {
         /// The output, or the view.
         what: String,
@@ -23,7 +25,9 @@ pub enum Error {
         request: String,
     },
     /// A teacher's outputs depend on a trainable variable.
-    #[error("the teacher's {request} carries a gradient: a teacher must be built on frozen weights")]
+    #[error(
+        "the teacher's {request} carries a gradient: a teacher must be built on frozen weights"
+    )]
     TeacherTrains {
         /// The output.
         request: String,

@@ -105,7 +105,9 @@ impl Task for Distillation {
         let at = (self.seed, step);
         let student = &self.student;
         let objectives = &self.objectives;
-        Ok(objective_terms(student, &images, &taught, targets, objectives, at)?)
+        Ok(objective_terms(
+            student, &images, &taught, targets, objectives, at,
+        )?)
     }
 
     fn trainable(&self) -> &BTreeMap<String, Var> {
@@ -118,7 +120,12 @@ impl Task for Distillation {
 
     fn zero_gradient(&self, name: &str, step: Step) -> Option<Range<usize>> {
         // A loss that is off has parameters without a gradient.
-        if self.objectives.inactive(step.epoch).iter().any(|n| n == name) {
+        if self
+            .objectives
+            .inactive(step.epoch)
+            .iter()
+            .any(|n| n == name)
+        {
             return Some(0..usize::MAX);
         }
         let config = self.student.config.as_ref()?;

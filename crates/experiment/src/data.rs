@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use spectralkd_datasets::{
-    Batch, BatchRequest, Dataset, Erase, Fill, Geometry, ImageFolder, ImageSet, Loader, Mix, Normalise, Pipeline, Render,
-    Sample, Subset, fashion_mnist, idx,
+    Batch, BatchRequest, Dataset, Erase, Fill, Geometry, ImageFolder, ImageSet, Loader, Mix,
+    Normalise, Pipeline, Render, Sample, Subset, fashion_mnist, idx,
 };
 use spectralkd_models::{Defaults, ModelConfig, ModelSpec};
 
@@ -64,7 +64,10 @@ pub fn open(experiment: &Experiment, folder: Option<&Path>) -> Result<Images> {
     let channels = channels(data, train.as_ref())?;
     let student = student_config(&experiment.model, train.classes().len(), channels)?;
     let size = data.size.unwrap_or(student.img_size());
-    let pipelines = (training(data, size, channels), evaluation(data, size, channels));
+    let pipelines = (
+        training(data, size, channels),
+        evaluation(data, size, channels),
+    );
     pipelines.0.check()?;
     pipelines.1.check()?;
     Ok(Images {
@@ -89,7 +92,8 @@ fn source(data: &Data, folder: Option<&Path>) -> Result<(Split, Split, String)> 
     let needed = || {
         folder.ok_or_else(|| {
             Error::Unfit(
-                "name the folder of the images with --data DIR, or with `path` in [data]".to_owned(),
+                "name the folder of the images with --data DIR, or with `path` in [data]"
+                    .to_owned(),
             )
         })
     };
@@ -266,7 +270,11 @@ impl Images {
     pub fn render(&self, image: [usize; 3], other: Option<Normalise>) -> Result<Render> {
         let [channels, height, width] = image;
         let normalise = other.unwrap_or_else(|| self.normalise.clone());
-        Ok(Render::new([height, width], channels, spread(normalise, channels))?)
+        Ok(Render::new(
+            [height, width],
+            channels,
+            spread(normalise, channels),
+        )?)
     }
 
     /// Training views.

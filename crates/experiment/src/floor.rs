@@ -21,11 +21,7 @@ impl PixelClassifier {
     ///
     /// # Errors
     /// `vb` has no parameter `head.weight` `[classes, C*H*W]` or `head.bias` `[classes]`.
-    pub fn new(
-        image: [usize; 3],
-        classes: usize,
-        vb: &VarBuilder,
-    ) -> spectralkd_nn::Result<Self> {
+    pub fn new(image: [usize; 3], classes: usize, vb: &VarBuilder) -> spectralkd_nn::Result<Self> {
         let pixels = image.iter().product::<usize>();
         let head = Linear::new(pixels, classes, true, vb.pp("head"))?;
         let info = ModelInfo {

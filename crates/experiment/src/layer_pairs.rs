@@ -45,7 +45,10 @@ pub fn chosen(experiment: &Experiment, folder: &RunFolder) -> Result<Experiment>
 ///
 /// # Errors
 /// More pairs are wanted than there are layers (a checked experiment does not).
-pub fn estimated(experiment: &Experiment, (student, teacher): (usize, usize)) -> Result<Experiment> {
+pub fn estimated(
+    experiment: &Experiment,
+    (student, teacher): (usize, usize),
+) -> Result<Experiment> {
     let Some((_, count)) = strategy(experiment) else {
         return Ok(experiment.clone());
     };

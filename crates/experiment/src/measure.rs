@@ -33,7 +33,11 @@ impl Measured {
     ///
     /// # Errors
     /// None, once the images are open.
-    pub fn new(images: &Images, config: &TrainConfig, analysis: Option<Arc<Analysis>>) -> Result<Self> {
+    pub fn new(
+        images: &Images,
+        config: &TrainConfig,
+        analysis: Option<Arc<Analysis>>,
+    ) -> Result<Self> {
         Ok(Self {
             test: images.plain(&images.test)?,
             curve: images.plain(&images.curve)?,

@@ -271,7 +271,10 @@ fn record(
 
 fn student_record(experiment: &Experiment, images: &Images) -> Result<StudentRecord> {
     let model = images.student(&experiment.model)?;
-    let normalise = images.render(model.info()?.image, None)?.normalise().clone();
+    let normalise = images
+        .render(model.info()?.image, None)?
+        .normalise()
+        .clone();
     Ok(StudentRecord {
         model,
         classes: images.classes().to_vec(),

@@ -157,7 +157,14 @@ impl Runs<'_> {
         let task = match run {
             Run::Student(variant, _) => {
                 let measured = Measured::new(images, &config, analysis)?;
-                tasks::student(experiment, variant, images, self.teaching.as_ref(), &config, measured)?
+                tasks::student(
+                    experiment,
+                    variant,
+                    images,
+                    self.teaching.as_ref(),
+                    &config,
+                    measured,
+                )?
             }
             Run::Floor(..) => {
                 let measured = Measured::new(images, &config, None)?;
@@ -183,7 +190,11 @@ impl Runs<'_> {
         });
         let student = task.student();
         let own = spectralkd_distillation::Student::of_model;
-        weights::save(&folder.join("weights.safetensors"), &own(&outcome.weights), &made)?;
+        weights::save(
+            &folder.join("weights.safetensors"),
+            &own(&outcome.weights),
+            &made,
+        )?;
         if let Some(average) = &outcome.ema {
             weights::save(&folder.join("average.safetensors"), &own(average), &made)?;
         }
@@ -205,7 +216,12 @@ impl Runs<'_> {
             variant: run.name().to_owned(),
             seed: run.seed(),
             epochs: outcome.history.len() as u64,
-            scores: scores("").ok_or_else(|| Error::Unfit(format!("{} has no accuracy after its last epoch", folder.display())))?,
+            scores: scores("").ok_or_else(|| {
+                Error::Unfit(format!(
+                    "{} has no accuracy after its last epoch",
+                    folder.display()
+                ))
+            })?,
             average: scores(AVERAGE),
             seconds: outcome.history.iter().map(|e| e.seconds).sum(),
         };

@@ -14,7 +14,9 @@ use spectralkd_datasets::{Normalise, Render};
 use spectralkd_distillation::{Columns, FrozenTeacher, Student, Targets, Teacher, objective_terms};
 use spectralkd_losses::{Objectives, Outputs, Pair, Shapes, spectral_to_mse_of_teacher};
 use spectralkd_models::{Defaults, ModelConfig, weights};
-use spectralkd_trainer::{AdamW, Gradients, Hyper, Schedule, Step, backward, clip_factor, decays, norm};
+use spectralkd_trainer::{
+    AdamW, Gradients, Hyper, Schedule, Step, backward, clip_factor, decays, norm,
+};
 
 use self::given::Given;
 use crate::config::{Experiment, Variant};
@@ -58,15 +60,17 @@ pub struct StepReport {
 /// # Errors
 /// No such variant; weights, images or labels that cannot be read or do not fit; a strategy instead of listed pairs;
 /// a loss or gradient that is not finite; a file that cannot be written.
-pub fn step(experiment: &Experiment, options: &StepOptions, progress: &dyn Progress) -> Result<StepReport> {
+pub fn step(
+    experiment: &Experiment,
+    options: &StepOptions,
+    progress: &dyn Progress,
+) -> Result<StepReport> {
     let variant = variant(experiment, options.variant.as_deref())?;
     let given = Given::read(&options.images)?;
     let seed = experiment.seeds.first().copied().unwrap_or(0);
     let student = student(experiment, seed)?;
     let teacher = match &experiment.teacher {
-        Some(teacher) if variant.uses_teacher() => {
-            Some(frozen(teacher, &student, progress)?)
-        }
+        Some(teacher) if variant.uses_teacher() => Some(frozen(teacher, &student, progress)?),
         _ => None,
     };
     let objectives = objectives(experiment, variant, &student, teacher.as_ref(), &given)?;
@@ -77,7 +81,9 @@ pub fn step(experiment: &Experiment, options: &StepOptions, progress: &dyn Progr
         global: options.epoch,
     };
     let taught = match &teacher {
-        Some(teacher) => teacher.on_images(&given.images, &objectives.needs_at(step.epoch).teacher)?,
+        Some(teacher) => {
+            teacher.on_images(&given.images, &objectives.needs_at(step.epoch).teacher)?
+        }
         None => Outputs::default(),
     };
     let parts = objective_terms(
@@ -98,7 +104,10 @@ pub fn step(experiment: &Experiment, options: &StepOptions, progress: &dyn Progr
     if let Some((name, value)) = measured.bad {
         return Err(Error::Unfit(format!("the gradient of `{name}` is {value}")));
     }
-    let (gradient_norm, clip) = (measured.global, clip_factor(measured.global, train.clip_grad));
+    let (gradient_norm, clip) = (
+        measured.global,
+        clip_factor(measured.global, train.clip_grad),
+    );
     // One step an epoch: of each epoch the first.
     let lr = Schedule::new(train, 1).at(step);
     let mut tensors = BTreeMap::new();
@@ -113,7 +122,11 @@ pub fn step(experiment: &Experiment, options: &StepOptions, progress: &dyn Progr
         losses.push((name, number));
     }
     update(&student, &gradients, train, (lr, clip))?;
-    tensors.extend(gradients.into_iter().map(|(name, g)| (format!("grad.{name}"), g)));
+    tensors.extend(
+        gradients
+            .into_iter()
+            .map(|(name, g)| (format!("grad.{name}"), g)),
+    );
     for (name, var) in &vars {
         tensors.insert(format!("after.{name}"), var.as_detached_tensor());
     }
@@ -138,9 +151,16 @@ fn variant<'a>(experiment: &'a Experiment, name: Option<&str>) -> Result<&'a Var
         None => experiment.variants.first(),
     };
     found.ok_or_else(|| {
-        let known: Vec<&str> = experiment.variants.iter().map(|v| v.name.as_str()).collect();
+        let known: Vec<&str> = experiment
+            .variants
+            .iter()
+            .map(|v| v.name.as_str())
+            .collect();
         let name = name.unwrap_or_default();
-        Error::Unfit(format!("there is no variant `{name}`; there are {}", known.join(", ")))
+        Error::Unfit(format!(
+            "there is no variant `{name}`; there are {}",
+            known.join(", ")
+        ))
     })
 }
 
@@ -179,7 +199,13 @@ fn frozen(
     let path = teacher::find(teacher, progress)?;
     let tensors = weights::load(&path, &config, &Device::Cpu)?;
     let render = student.render.clone();
-    Ok(FrozenTeacher::new(&config, tensors, teacher.precision, render, Columns::Same)?)
+    Ok(FrozenTeacher::new(
+        &config,
+        tensors,
+        teacher.precision,
+        render,
+        Columns::Same,
+    )?)
 }
 
 fn objectives(
@@ -191,7 +217,9 @@ fn objectives(
 ) -> Result<Objectives> {
     // On the very images of the step, for there are no others.
     let ratio = |pairs: &[Pair]| {
-        let Some(teacher) = teacher else { return Ok(1.0) };
+        let Some(teacher) = teacher else {
+            return Ok(1.0);
+        };
         let wanted = pairs.iter().map(Pair::request).collect();
         let outputs = teacher.on_images(&given.images, &wanted);
         let outputs = outputs.map_err(|e| candle_core::Error::Msg(e.to_string()))?;
@@ -214,6 +242,8 @@ fn update(
         weight_decay: train.weight_decay,
     };
     let listed: &BTreeSet<String> = &student.model.info().no_weight_decay;
-    let mut optimiser = AdamW::new(&student.trainable(), hyper, |name, rank| decays(name, rank, listed))?;
+    let mut optimiser = AdamW::new(&student.trainable(), hyper, |name, rank| {
+        decays(name, rank, listed)
+    })?;
     Ok(optimiser.step(gradients, lr, clip)?)
 }

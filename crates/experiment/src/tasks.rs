@@ -59,7 +59,9 @@ pub fn student(
     let feed = feed(images, config)?;
     let task = Distillation::new(student, teacher, objectives, feed, config.seed);
     Ok(task
-        .measure(Box::new(move |student, epoch| measured.after(student, epoch)))
+        .measure(Box::new(move |student, epoch| {
+            measured.after(student, epoch)
+        }))
         .identity(identity))
 }
 
@@ -85,9 +87,17 @@ pub fn floor(
         ..CrossEntropy::default()
     };
     let objectives = student.objectives(&[Loss::new(labels, 1.0)], None, &|_| Ok(1.0))?;
-    let task = Distillation::new(student, None, objectives, feed(images, config)?, config.seed);
+    let task = Distillation::new(
+        student,
+        None,
+        objectives,
+        feed(images, config)?,
+        config.seed,
+    );
     Ok(task
-        .measure(Box::new(move |student, epoch| measured.after(student, epoch)))
+        .measure(Box::new(move |student, epoch| {
+            measured.after(student, epoch)
+        }))
         .identity(serde_json::json!({ "experiment": experiment.name, "variant": FLOOR })))
 }
 
@@ -97,7 +107,10 @@ fn feed(images: &Images, config: &TrainConfig) -> Result<Feed> {
 }
 
 /// The weights that the student starts from, where the experiment names some.
-fn pretrained(experiment: &Experiment, sizes: &ModelConfig) -> Result<Option<BTreeMap<String, Tensor>>> {
+fn pretrained(
+    experiment: &Experiment,
+    sizes: &ModelConfig,
+) -> Result<Option<BTreeMap<String, Tensor>>> {
     let Some(address) = &experiment.model.weights else {
         return Ok(None);
     };

@@ -9,8 +9,8 @@ use spectralkd_base::random::Stream;
 use spectralkd_datasets::Normalise;
 use spectralkd_distillation::{Columns, FrozenTeacher, shapes};
 use spectralkd_hub::{Hub, Reference, Source};
-use spectralkd_models::export::{self, Preprocessing};
 use spectralkd_losses::{Pairs, Request, Shapes};
+use spectralkd_models::export::{self, Preprocessing};
 use spectralkd_models::{Defaults, ModelConfig, weights};
 
 use crate::config::{self, Experiment};
@@ -71,7 +71,10 @@ pub fn load(
         progress.note(&format!("the teacher's weights: {note}"));
     }
     let described = described(&path)?;
-    let names = teacher.classes.clone().or(described.as_ref().and_then(|d| d.label_names.clone()));
+    let names = teacher
+        .classes
+        .clone()
+        .or(described.as_ref().and_then(|d| d.label_names.clone()));
     let logits = config.num_classes();
     let head_is_drawn = loaded.fresh.iter().any(|name| name.starts_with("head"));
     let columns = Columns::find(images.classes(), names.as_deref(), logits, head_is_drawn);
@@ -103,11 +106,19 @@ pub fn find(teacher: &config::Teacher, progress: &dyn Progress) -> Result<PathBu
     let address = match (teacher.weights(), teacher.model.entry()) {
         (Some(weights), _) => weights.to_owned(),
         (None, Some(entry)) => format!("hf://{}", entry.repository()),
-        (None, None) => return Err(Error::Unfit("the teacher has neither weights nor a name".into())),
+        (None, None) => {
+            return Err(Error::Unfit(
+                "the teacher has neither weights nor a name".into(),
+            ));
+        }
     };
     if !Reference::looks_like_one(&address) {
         let path = PathBuf::from(address);
-        return if path.exists() { Ok(path) } else { Err(Error::NoWeights { path }) };
+        return if path.exists() {
+            Ok(path)
+        } else {
+            Err(Error::NoWeights { path })
+        };
     }
     let reference: Reference = address.parse()?;
     let file = reference.file_or("model.safetensors")?;
@@ -116,7 +127,11 @@ pub fn find(teacher: &config::Teacher, progress: &dyn Progress) -> Result<PathBu
 
 /// What a `config.json` beside the weights says.
 fn described(weights: &Path) -> Result<Option<export::Described>> {
-    let folder = if weights.is_dir() { Some(weights) } else { weights.parent() };
+    let folder = if weights.is_dir() {
+        Some(weights)
+    } else {
+        weights.parent()
+    };
     match folder.filter(|folder| folder.join("config.json").is_file()) {
         Some(folder) => Ok(Some(export::read_config(folder)?)),
         None => Ok(None),
@@ -153,7 +168,10 @@ fn refuse_logits(
                 continue;
             }
             let asked = teaching::needs(std::slice::from_ref(&loss), &student, &teacher, 0..1)?;
-            if !asked.iter().any(|request| matches!(request, Request::Logits(_))) {
+            if !asked
+                .iter()
+                .any(|request| matches!(request, Request::Logits(_)))
+            {
                 continue;
             }
             return Err(Error::Unfit(format!(

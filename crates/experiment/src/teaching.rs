@@ -63,7 +63,12 @@ pub fn requests(
     let mut all = BTreeSet::new();
     for variant in &experiment.variants {
         let losses = experiment.losses(variant);
-        all.extend(needs(&losses, student, teacher, 0..experiment.train.epochs)?);
+        all.extend(needs(
+            &losses,
+            student,
+            teacher,
+            0..experiment.train.epochs,
+        )?);
     }
     Ok(all)
 }
@@ -78,7 +83,9 @@ pub(crate) fn needs(
     let params = Params::new();
     let vb = params.builder(&Stream::new(0, "requests"), DType::F32, &Device::Cpu);
     let objectives = Objectives::build(losses, student, Some(teacher), &vb, &|_| Ok(1.0))?;
-    Ok(epochs.flat_map(|epoch| objectives.needs_at(epoch).teacher).collect())
+    Ok(epochs
+        .flat_map(|epoch| objectives.needs_at(epoch).teacher)
+        .collect())
 }
 
 /// Where the teacher's outputs come from in this experiment.
@@ -92,12 +99,25 @@ pub fn placement(
     teacher: &Shapes,
 ) -> Result<(Placement, BTreeSet<Request>)> {
     let wanted = requests(experiment, student, teacher)?;
-    let most = experiment.teacher.as_ref().map_or(0.0, |t| t.cache_gb * 1e9);
-    let distilled = experiment.variants.iter().filter(|v| v.uses_teacher()).count();
+    let most = experiment
+        .teacher
+        .as_ref()
+        .map_or(0.0, |t| t.cache_gb * 1e9);
+    let distilled = experiment
+        .variants
+        .iter()
+        .filter(|v| v.uses_teacher())
+        .count();
     let runs = (distilled * experiment.seeds.len()) as u64;
     let taken = runs * experiment.train.epochs * images.train.len() as u64;
     let row = Placement::row(&wanted, teacher);
-    let placement = Placement::choose(images.versions(), images.train.len(), taken, row, most as u64);
+    let placement = Placement::choose(
+        images.versions(),
+        images.train.len(),
+        taken,
+        row,
+        most as u64,
+    );
     Ok((placement, wanted))
 }
 
@@ -142,17 +162,22 @@ pub fn top1(
         let outputs = teacher.outputs(views, &BTreeSet::from([request]))?;
         Ok(outputs.get(&request)?.clone())
     };
-    let (loader, batch) = (images.plain(&images.test)?, experiment.train.eval_batch_size);
+    let (loader, batch) = (
+        images.plain(&images.test)?,
+        experiment.train.eval_batch_size,
+    );
     let accuracy = score_logits(logits, &loader, batch, Some((progress, "teacher accuracy")))?;
     Ok(100.0 * accuracy.top1()?)
 }
 
 /// Whether the teacher's maps can be pooled to the student's, for all these pairs.
 pub(crate) fn comparable(pairs: &[(usize, usize)], student: &Shapes, teacher: &Shapes) -> bool {
-    pairs.iter().all(|&(s, t)| match (student.taps.get(s), teacher.taps.get(t)) {
-        (Some([c, rest @ ..]), Some([d, others @ ..])) => c <= d && rest == others,
-        _ => false,
-    })
+    pairs
+        .iter()
+        .all(|&(s, t)| match (student.taps.get(s), teacher.taps.get(t)) {
+            (Some([c, rest @ ..]), Some([d, others @ ..])) => c <= d && rest == others,
+            _ => false,
+        })
 }
 
 /// Most images of which a ratio of losses is measured, and most bytes of their maps.
@@ -206,7 +231,11 @@ pub fn shared_ratio(
         let [ours, height, width] = student.taps[pair.0];
         let theirs = teacher.taps[pair.1][0];
         let pooled = Reduction::Channels(ours);
-        let reduction = if ours < theirs { pooled } else { Reduction::Whole };
+        let reduction = if ours < theirs {
+            pooled
+        } else {
+            Reduction::Whole
+        };
         let pair = Pair {
             student: pair.0,
             teacher: pair.1,

@@ -104,10 +104,22 @@ fn mistakes_inside_a_loss_are_found_at_its_line() {
         ("kind = \"kl\"", "kind = \"kll\"", "did you mean `kl`?"),
         ("tau = 1.0", "tau = -1.0", "losses.1.tau"),
         ("tau = 1.0", "tau = \"warm\"", "losses.1.tau"),
-        ("weight = 0.9", "weight = { value = 1.0, on = 5, of = 6 }", "did you mean `off`?"),
+        (
+            "weight = 0.9",
+            "weight = { value = 1.0, on = 5, of = 6 }",
+            "did you mean `off`?",
+        ),
         ("weight = 0.9", "weight = -1", "weight"),
-        ("kind = \"kl\"", "kind = \"kl\", name = \"cross-entropy\"", "give one of them"),
-        ("kind = \"kl\"", "kind = \"kl\", head = \"distillation\"", "distillation"),
+        (
+            "kind = \"kl\"",
+            "kind = \"kl\", name = \"cross-entropy\"",
+            "give one of them",
+        ),
+        (
+            "kind = \"kl\"",
+            "kind = \"kl\", head = \"distillation\"",
+            "distillation",
+        ),
     ] {
         let (line, message) = error_of(loss, &loss.replacen(from, to, 1));
         assert_eq!(line, line_of(loss), "{message}");
@@ -131,7 +143,10 @@ fn values_out_of_range_are_found_at_their_line() {
     let (_, message) = error_of("embed_dim = 48", "embed_dim = 50");
     assert!(message.contains("num_heads"), "{message}");
     let (_, message) = error_of("embed_dim = 48", "embed_dim = 192");
-    assert!(message.contains("192") && message.contains("96"), "{message}");
+    assert!(
+        message.contains("192") && message.contains("96"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -148,12 +163,22 @@ fn models_have_names_or_sizes() {
     };
     let tiny = student("'deit_tiny_patch16_224'");
     assert_eq!((tiny.num_classes(), tiny.in_chans()), (10, 1));
-    let small = student("{ name = 'deit_small_patch16_224.fb_in1k', img_size = 112, in_chans = 3, num_classes = 7 }");
-    assert_eq!((small.num_classes(), small.in_chans(), small.img_size()), (7, 3, [112, 112]));
+    let small = student(
+        "{ name = 'deit_small_patch16_224.fb_in1k', img_size = 112, in_chans = 3, num_classes = 7 }",
+    );
+    assert_eq!(
+        (small.num_classes(), small.in_chans(), small.img_size()),
+        (7, 3, [112, 112])
+    );
     let error = set("'deit_tiny_patch16_242'").unwrap_err().to_string();
     assert!(error.contains("deit_tiny_patch16_224"), "{error}");
-    let error = set("{ name = 'deit_tiny_patch16_224', img_sise = 112 }").unwrap_err().to_string();
-    assert!(error.contains("img_sise") && error.contains("img_size"), "{error}");
+    let error = set("{ name = 'deit_tiny_patch16_224', img_sise = 112 }")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("img_sise") && error.contains("img_size"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
-use spectralkd_experiment::config::{Comparison, Data, Distillation, Experiment, Export, Floor, Spectra, Teacher, Variant};
+use spectralkd_experiment::config::{
+    Comparison, Data, Distillation, Experiment, Export, Floor, Spectra, Teacher, Variant,
+};
 use spectralkd_models::{CaitConfig, DeitConfig, SwinConfig};
 use spectralkd_trainer::TrainConfig;
 

@@ -31,7 +31,10 @@ fn models(case: &str) -> (&'static str, &'static str) {
 /// The released code's recipe, at its peak rate from the first step on.
 fn experiment(case: &str, pairs: &str, weight: f64) -> Experiment {
     let (student, teacher) = models(case);
-    let (student_weights, teacher_weights) = (golden(&format!("{case}-student.safetensors")), golden(&format!("{case}-teacher.safetensors")));
+    let (student_weights, teacher_weights) = (
+        golden(&format!("{case}-student.safetensors")),
+        golden(&format!("{case}-teacher.safetensors")),
+    );
     let text = format!(
         r#"
         title = "a step"
@@ -71,7 +74,14 @@ fn made(case: &str, experiment: &Experiment) -> (StepReport, HashMap<String, Ten
 /// ‖a - b‖ / ‖b‖.
 fn relative(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.dims(), b.dims());
-    let numbers = |t: &Tensor| t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let numbers = |t: &Tensor| {
+        t.to_dtype(DType::F64)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f64>()
+            .unwrap()
+    };
     let (a, b) = (numbers(a), numbers(b));
     let norm = |x: f64| x.sqrt();
     let difference: f64 = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum();
@@ -85,7 +95,11 @@ fn every_number_of_a_step_is_the_released_codes() {
         ("swin", "[[0, 0], [1, 1], [2, 2], [3, 3]]", 0.05),
     ] {
         let (report, ours) = made(case, &experiment(case, pairs, weight));
-        let expected = candle_core::safetensors::load(golden(&format!("{case}-expected.safetensors")), &Device::Cpu).unwrap();
+        let expected = candle_core::safetensors::load(
+            golden(&format!("{case}-expected.safetensors")),
+            &Device::Cpu,
+        )
+        .unwrap();
         assert_eq!(report.clip, 1.0);
         let mut names: Vec<&String> = ours.keys().collect();
         let mut theirs: Vec<&String> = expected.keys().collect();
@@ -101,7 +115,11 @@ fn every_number_of_a_step_is_the_released_codes() {
             if gradient.is_some_and(|g| norm(g) < 1e-7 * largest) {
                 continue;
             }
-            let limit = if name.starts_with("loss.") { 2e-6 } else { 2e-5 };
+            let limit = if name.starts_with("loss.") {
+                2e-6
+            } else {
+                2e-5
+            };
             let error = relative(tensor, theirs);
             assert!(error < limit, "{case} {name}: {error:e}");
         }
@@ -109,7 +127,13 @@ fn every_number_of_a_step_is_the_released_codes() {
 }
 
 fn norm(tensor: &Tensor) -> f64 {
-    let sum = tensor.to_dtype(DType::F64).unwrap().sqr().unwrap().sum_all().unwrap();
+    let sum = tensor
+        .to_dtype(DType::F64)
+        .unwrap()
+        .sqr()
+        .unwrap()
+        .sum_all()
+        .unwrap();
     sum.to_scalar::<f64>().unwrap().sqrt()
 }
 

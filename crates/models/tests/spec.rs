@@ -16,7 +16,7 @@ fn read(text: &str) -> ModelSpec {
 /// The key and the message of an error; the key is empty for one about all of the model.
 fn refused(text: &str) -> (String, String) {
     let error = toml::from_str::<File>(text).unwrap_err();
-    let (key, message) = inner_error::split(error.message()).unwrap_or(("", error.message()));
+    let (key, message) = inner_error::split(error.message());
     (key.into(), message.into())
 }
 

@@ -110,8 +110,7 @@ impl Table {
     /// Appends a batch [B, ...].
     fn push(&mut self, batch: &Tensor) -> Result<()> {
         self.shape = batch.dims()[1..].to_vec();
-        self.rows
-            .extend(batch.flatten_all()?.to_vec1::<f32>()?);
+        self.rows.extend(batch.flatten_all()?.to_vec1::<f32>()?);
         Ok(())
     }
 

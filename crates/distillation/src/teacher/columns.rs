@@ -106,7 +106,12 @@ mod tests {
         assert_eq!(find("ape bat cat dog"), Columns::Same);
         assert_eq!(find("dog ape"), Columns::Named(vec![3, 0]));
         let refusal = find("dog emu fox");
-        assert!(refusal.refusal().unwrap().contains("2 of the images' 3 classes"));
+        assert!(
+            refusal
+                .refusal()
+                .unwrap()
+                .contains("2 of the images' 3 classes")
+        );
         let logits = Tensor::new(&[[0f32, 1.0, 2.0, 3.0]], &Device::Cpu).unwrap();
         let taken = find("dog ape").apply(&logits).unwrap();
         assert_eq!(taken.to_vec2::<f32>().unwrap(), [[3.0, 0.0]]);

@@ -23,13 +23,7 @@ impl Placement {
     /// Kept where the views of the `images` images can be counted (`versions` of each; `None` where every epoch has
     /// views of its own, or images are mixed), where they are fewer than the views that training takes (`taken`, over
     /// all runs), and where they fit in `most` bytes.
-    pub fn choose(
-        versions: Option<u32>,
-        images: usize,
-        taken: u64,
-        row: u64,
-        most: u64,
-    ) -> Self {
+    pub fn choose(versions: Option<u32>, images: usize, taken: u64, row: u64, most: u64) -> Self {
         let online = |why: String| Self::Online { why };
         let Some(versions) = versions else {
             return online("every epoch has views of its own".into());
@@ -37,7 +31,9 @@ impl Placement {
         let views = images as u64 * u64::from(versions);
         let bytes = views.saturating_mul(row);
         if views > taken {
-            return online(format!("training takes {taken} views, and there are {views}"));
+            return online(format!(
+                "training takes {taken} views, and there are {views}"
+            ));
         }
         if bytes > most {
             return online(format!(
@@ -83,7 +79,10 @@ mod tests {
     #[test]
     fn it_is_kept_where_it_pays_and_fits() {
         let choose = |versions, taken, most| Placement::choose(versions, 100, taken, 40, most);
-        assert_eq!(choose(Some(2), 1000, 8000), Placement::Cached { bytes: 8000 });
+        assert_eq!(
+            choose(Some(2), 1000, 8000),
+            Placement::Cached { bytes: 8000 }
+        );
         for (versions, taken, most, why) in [
             (None, 1000, u64::MAX, "views of its own"),
             (Some(2), 199, u64::MAX, "199 views"),
@@ -112,7 +111,10 @@ mod tests {
             (map(Reduction::Channels(48)), 48 * 49),
             (Request::Prefix { tap: 2 }, 96),
         ] {
-            assert_eq!(Placement::row(&BTreeSet::from([request]), &shapes), 4 * numbers);
+            assert_eq!(
+                Placement::row(&BTreeSet::from([request]), &shapes),
+                4 * numbers
+            );
         }
     }
 }

@@ -85,7 +85,10 @@ impl Comparison {
             if !names().any(|n| n == name) {
                 let near = nearest(name, names()).map(|n| format!("; did you mean `{n}`?"));
                 let near = near.unwrap_or_default();
-                return Err(Fault::new(key, format!("no variant is named `{name}`{near}")));
+                return Err(Fault::new(
+                    key,
+                    format!("no variant is named `{name}`{near}"),
+                ));
             }
         }
         rule(

@@ -147,8 +147,16 @@ impl Data {
         let within = |[low, high]: [f64; 2]| low > 0.0 && low <= high && high.is_finite();
         let not_negative = |x: f64| x.is_finite() && x >= 0.0;
         rule(some(self.per_class), "per_class", "must be at least 1")?;
-        rule(some(self.test_per_class), "test_per_class", "must be at least 1")?;
-        rule(some(self.curve_per_class), "curve_per_class", "must be at least 1")?;
+        rule(
+            some(self.test_per_class),
+            "test_per_class",
+            "must be at least 1",
+        )?;
+        rule(
+            some(self.curve_per_class),
+            "curve_per_class",
+            "must be at least 1",
+        )?;
         rule(
             self.size.is_none_or(|size| !size.contains(&0)),
             "size",
@@ -159,7 +167,11 @@ impl Data {
             "scale",
             "must be [lowest, highest] share of the area, in (0, 1]",
         )?;
-        rule(within(self.ratio), "ratio", "must be [lowest, highest], positive")?;
+        rule(
+            within(self.ratio),
+            "ratio",
+            "must be [lowest, highest], positive",
+        )?;
         rule(
             self.crop_pct > 0.0 && self.crop_pct <= 1.0,
             "crop_pct",

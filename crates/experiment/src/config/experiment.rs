@@ -101,10 +101,14 @@ impl Experiment {
             Pairs::Listed(list) => list.clone(),
             Pairs::Chosen { .. } => Vec::new(),
             Pairs::Shared => {
-                let own = self.variants.iter().flat_map(|v| &v.losses).filter_map(|loss| match loss.spec.pairs() {
-                    Some(Pairs::Listed(list)) => Some(list),
-                    _ => None,
-                });
+                let own =
+                    self.variants
+                        .iter()
+                        .flat_map(|v| &v.losses)
+                        .filter_map(|loss| match loss.spec.pairs() {
+                            Some(Pairs::Listed(list)) => Some(list),
+                            _ => None,
+                        });
                 let distinct: BTreeSet<(usize, usize)> = own.flatten().copied().collect();
                 distinct.into_iter().collect()
             }
@@ -139,7 +143,9 @@ impl Experiment {
         }
         rebase_weights(&mut self.model.weights, folder);
         self.data.path.as_mut().map(rebase);
-        self.export.as_mut().map(|export| rebase(&mut export.weights));
+        self.export
+            .as_mut()
+            .map(|export| rebase(&mut export.weights));
     }
 }
 

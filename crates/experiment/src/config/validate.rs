@@ -145,7 +145,8 @@ impl Experiment {
                     Pairs::Listed(list) => *pairs = Pairs::Listed(list.clone()),
                     Pairs::Chosen { .. } => continue,
                     Pairs::Shared => {
-                        let message = "this loss aligns layers: list `pairs` here or in [distillation]";
+                        let message =
+                            "this loss aligns layers: list `pairs` here or in [distillation]";
                         return Err(Fault::new(at, message));
                     }
                 },
@@ -157,7 +158,8 @@ impl Experiment {
         let mut taken = BTreeSet::new();
         for (j, name) in names.enumerate() {
             if !taken.insert(name) {
-                let message = format!("another loss is called `{name}` too: give one of them a `name`");
+                let message =
+                    format!("another loss is called `{name}` too: give one of them a `name`");
                 return Err(Fault::new(format!("losses.{j}"), message));
             }
         }

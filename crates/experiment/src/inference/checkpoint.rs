@@ -76,7 +76,7 @@ impl Checkpoint {
             (Some(weights), _) => weights.clone(),
             (None, Some(entry)) => format!("hf://{}", entry.repository()),
             (None, None) => {
-                return Err(Error::Missing(
+                return Err(Error::Unfit(
                     "name a model with --model (`cargo xtask models` lists them), or weights that say what they \
                      are with --weights"
                         .into(),
@@ -96,7 +96,7 @@ impl Checkpoint {
             ),
             (None, Some(folder)) => described(folder)?,
             (None, None) => {
-                return Err(Error::Missing(format!(
+                return Err(Error::Unfit(format!(
                     "{address} does not say which model it holds: name it with --model (`cargo xtask models` lists them)"
                 )));
             }
@@ -133,14 +133,14 @@ impl Checkpoint {
     pub fn preprocess(&self) -> Result<Preprocess> {
         let [channels, height, width] = self.model.info().image;
         if self.preprocessing.interpolation != "bicubic" {
-            return Err(Error::Missing(format!(
+            return Err(Error::Unfit(format!(
                 "the pictures of {} are resized by {} interpolation, and only bicubic is known here: give tensors \
                  with --input",
                 self.name, self.preprocessing.interpolation
             )));
         }
         if channels != 3 {
-            return Err(Error::Missing(format!(
+            return Err(Error::Unfit(format!(
                 "{} takes images of {channels} channels, and pictures are read with 3",
                 self.name
             )));
@@ -210,7 +210,7 @@ impl Found {
     fn here(address: &str) -> Result<Self> {
         let weights = PathBuf::from(address);
         if !weights.exists() {
-            return Err(Error::Missing(format!(
+            return Err(Error::Unfit(format!(
                 "there are no weights at {address}: name a file, a folder or hf://owner/name"
             )));
         }

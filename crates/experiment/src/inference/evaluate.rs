@@ -102,7 +102,7 @@ impl Labelled {
         match kind(folder)? {
             Kind::Classes => Self::pictures(checkpoint, folder),
             Kind::Idx => Self::idx(checkpoint, folder, split),
-            Kind::Pictures => Err(Error::Missing(format!(
+            Kind::Pictures => Err(Error::Unfit(format!(
                 "the pictures of {} have no labels: an evaluation needs a folder for each class",
                 folder.display()
             ))),
@@ -113,7 +113,7 @@ impl Labelled {
         let pictures = ImageFolder::open(folder)?;
         let (classes, logits) = (pictures.classes().len(), checkpoint.model.info().classes);
         if classes != logits {
-            return Err(Error::Missing(format!(
+            return Err(Error::Unfit(format!(
                 "{} has {classes} class folders, and {} has {logits} logits: classes are numbered by the order of \
                  their folders' names, so that there must be one for each",
                 folder.display(),
@@ -135,7 +135,7 @@ impl Labelled {
         let image = checkpoint.model.info().image;
         if set.shape() != image {
             let sizes = |[c, h, w]: [usize; 3]| format!("{c} x {h} x {w}");
-            return Err(Error::Missing(format!(
+            return Err(Error::Unfit(format!(
                 "the images of {} are {} (channels, height, width), and {} takes {}",
                 folder.display(),
                 sizes(set.shape()),
@@ -158,7 +158,7 @@ impl Labelled {
             Source::Pictures(pictures, preprocess) => {
                 let batch = pictures.batch(indices, preprocess)?;
                 let labels = batch.labels.ok_or_else(|| {
-                    Error::Missing(format!("the pictures of {} have no labels", self.name))
+                    Error::Unfit(format!("the pictures of {} have no labels", self.name))
                 })?;
                 Ok((batch.images, labels))
             }

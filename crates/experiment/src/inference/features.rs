@@ -74,7 +74,7 @@ fn check_finite(name: &str, tensor: &candle_core::Tensor, first: usize) -> Resul
     if sum.to_scalar::<f64>()?.is_finite() {
         return Ok(());
     }
-    Err(Error::Missing(format!(
+    Err(Error::Unfit(format!(
         "`{name}` of images {first}.. holds NaN or infinity: the weights are damaged, or no weights of this model"
     )))
 }

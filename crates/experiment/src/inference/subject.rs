@@ -99,7 +99,7 @@ impl Subject {
             SubjectSource::Features(path) => Source::File(FeatureFile::open(path)?),
             SubjectSource::Model(request) => {
                 let from = images.ok_or_else(|| {
-                    Error::Missing("a model needs images: give --images or --input".into())
+                    Error::Unfit("a model needs images: give --images or --input".into())
                 })?;
                 let checkpoint = Checkpoint::load(request, progress)?;
                 let images = Images::open(from, &checkpoint)?;

@@ -48,7 +48,7 @@ impl Output {
         if occupied && fresh {
             move_aside(root)?;
         } else if occupied {
-            return Err(Error::Missing(format!(
+            return Err(Error::Unfit(format!(
                 "{} is not empty: name another folder with --out, or move this one aside with --fresh",
                 root.display()
             )));

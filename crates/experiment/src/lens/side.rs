@@ -38,7 +38,7 @@ impl Side {
             SubjectSource::Features(path) => Self::from_file(subject, path, options),
             SubjectSource::Model(request) => {
                 let from = options.images.as_ref().ok_or_else(|| {
-                    Error::Missing("a model needs images: give --images or --input".into())
+                    Error::Unfit("a model needs images: give --images or --input".into())
                 })?;
                 let checkpoint = Checkpoint::load(request, progress)?;
                 let path = output.path(&format!("{side}.features.safetensors"));

@@ -25,10 +25,14 @@ pub fn limits(experiment: &Experiment, table: &Table, manifest: Option<&Manifest
     let matched = experiment.variants.iter().find_map(|variant| {
         let losses = variant.losses.iter();
         let matched = |spec: &Spec| matches!(spec, Spec::Mse(mse) if mse.matched);
-        let weight = losses.filter(|loss| matched(&loss.spec)).map(|loss| loss.weight.at(0));
+        let weight = losses
+            .filter(|loss| matched(&loss.spec))
+            .map(|loss| loss.weight.at(0));
         weight.last().map(|weight| (variant, weight))
     });
-    if let (Some((variant, weight)), Some(ratio)) = (matched, manifest.and_then(|m| m.spectral_to_mse)) {
+    if let (Some((variant, weight)), Some(ratio)) =
+        (matched, manifest.and_then(|m| m.spectral_to_mse))
+    {
         limits.push(format!(
             "By Parseval's theorem the spectral loss is a plain squared error in which the constant and alternating \
              parts along the width count double, halved. On this teacher's pooled features it is {ratio:.4} times the \

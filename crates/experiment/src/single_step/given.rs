@@ -38,14 +38,21 @@ impl Given {
                 return Ok(None);
             }
             let tensor = file.load(name, &Device::Cpu);
-            tensor.map(Some).map_err(|e| problem(format!("`{name}`: {e}")))
+            tensor
+                .map(Some)
+                .map_err(|e| problem(format!("`{name}`: {e}")))
         };
         let images = find("images")?.ok_or_else(|| {
-            problem(format!("it holds no tensor `images`, f32 [B, C, H, W]; it holds {}", names.join(", ")))
+            problem(format!(
+                "it holds no tensor `images`, f32 [B, C, H, W]; it holds {}",
+                names.join(", ")
+            ))
         })?;
         let &[batch, _, _, _] = images.dims() else {
             let dims = images.dims();
-            return Err(problem(format!("`images` has the shape {dims:?}, and must be [B, C, H, W]")));
+            return Err(problem(format!(
+                "`images` has the shape {dims:?}, and must be [B, C, H, W]"
+            )));
         };
         let images = images.to_dtype(DType::F32)?;
         let labels = match find("labels")? {
@@ -61,7 +68,9 @@ impl Given {
         let targets = match find("targets")? {
             Some(targets) if targets.rank() != 2 || targets.dims()[0] != batch => {
                 let dims = targets.dims();
-                return Err(problem(format!("`targets` has the shape {dims:?}, and must be [{batch}, K]")));
+                return Err(problem(format!(
+                    "`targets` has the shape {dims:?}, and must be [{batch}, K]"
+                )));
             }
             Some(targets) => Some(targets.to_dtype(DType::F32)?),
             None => None,

@@ -2,12 +2,18 @@
 
 use std::str::FromStr;
 
+use candle_core::{DType, Device};
+use spectralkd_base::random::Stream;
 use spectralkd_evaluation::pairs::{Scores, Strategy, choose};
 use spectralkd_losses::SpectralForm;
 use spectralkd_models::{ModelConfig, registry};
+use spectralkd_nn::Params;
 
-use crate::config::check_list;
+use super::drawn::SEED;
 use crate::error::{Error, Result};
+use spectralkd_distillation::shapes;
+use spectralkd_losses::kinds::Spectral;
+use spectralkd_losses::{Loss, Objectives, Pairs};
 
 /// The most pairs of layers of a step, as in the paper's recipe for DeiT.
 const PAIRS: usize = 8;
@@ -261,6 +267,15 @@ pub(super) fn pairs(student: &Named, teacher: &Named) -> Result<Vec<(usize, usiz
     let (depth, teachers) = (ours.taps.len(), theirs.taps.len());
     let count = PAIRS.min(depth).min(teachers);
     let pairs = choose(Strategy::Paper, count, &Scores::of_depths(depth, teachers))?.pairs;
-    check_list(&pairs, &ours, &theirs).map_err(|(_, problem)| refuse(problem))?;
+    let loss = Spectral {
+        pairs: Pairs::Listed(pairs.clone()),
+        ..Spectral::default()
+    };
+    let params = Params::new();
+    let vb = params.builder(&Stream::new(SEED, "check"), DType::F32, &Device::Cpu);
+    let (ours, theirs) = (shapes(&ours), shapes(&theirs));
+    let losses = [Loss::new(loss, 1.0)];
+    Objectives::build(&losses, &ours, Some(&theirs), &vb, &|_| Ok(1.0))
+        .map_err(|problem| refuse(problem.to_string()))?;
     Ok(pairs)
 }

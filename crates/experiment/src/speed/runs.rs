@@ -92,9 +92,9 @@ mod tests {
         let mut calls = 0;
         let failed = repeat(length, &go, || {
             calls += 1;
-            Err(Error::Missing("this".into()))
+            Err(Error::Unfit("this".into()))
         });
-        assert!(matches!(failed, Err(Error::Missing(_))) && calls == 1);
+        assert!(matches!(failed, Err(Error::Unfit(_))) && calls == 1);
         let stopped = repeat(length, &go, || {
             go.store(true, Ordering::Relaxed);
             calls += 1;

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use spectralkd_losses::{DistillationLoss, SpectralForm};
-use spectralkd_trainer::events;
+use spectralkd_losses::kinds::CrossEntropy;
+use spectralkd_losses::{Loss, SpectralForm};
+use spectralkd_trainer::{Task, events};
 
 use super::case::pairs;
 use super::table::{line, table};
@@ -29,8 +30,10 @@ fn problem(case: &Case, length: Length) -> String {
 
 #[test]
 fn steps_are_those_of_the_trainer() {
-    let loss = DistillationLoss::cross_entropy(0.1);
-    let mut task = Timed::new(&deit(), None, loss, 8, LENGTH).unwrap();
+    let losses = [Loss::new(CrossEntropy::default(), 1.0)];
+    let task = training::task(&deit(), None, &losses, 8).unwrap();
+    let vars = task.trainable().clone();
+    let mut task = Timed::new(task, LENGTH);
     let (folder, go) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let timing = training::run_in(folder.path(), &mut task, &go).unwrap();
     assert_eq!(timing.seconds.len(), 3);
@@ -49,9 +52,9 @@ fn steps_are_those_of_the_trainer() {
     assert!(losses[3] < losses[0], "{losses:?}");
 
     // The same weights as drawn, but for what the optimiser did to them.
-    let (_, drawn) = drawn::trainable(&deit().config).unwrap();
+    let drawn = drawn::student(&deit().config).unwrap().trainable();
     for (name, before) in &drawn {
-        let change = (task.vars[name].as_tensor() - before.as_tensor()).unwrap();
+        let change = (vars[name].as_tensor() - before.as_tensor()).unwrap();
         let change: f32 = change
             .abs()
             .unwrap()

@@ -57,7 +57,7 @@ pub fn analyze(
         opened.truncate(options.limited(opened.images()));
         let label = opened.label.clone();
         if all.iter().any(|seen| seen.model.name == label) {
-            return Err(Error::Missing(format!(
+            return Err(Error::Unfit(format!(
                 "two subjects are called {label}: give them names with label="
             )));
         }
