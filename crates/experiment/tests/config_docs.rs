@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use spectralkd_experiment::config::{
     Comparison, Data, Distillation, Experiment, Export, Floor, Spectra, Teacher, Variant,
 };
-use spectralkd_models::{CaitConfig, DeitConfig, SwinConfig};
+use spectralkd_models::{CaitConfig, DeitConfig, ModelSpec, SwinConfig};
 use spectralkd_trainer::TrainConfig;
 
 /// The keys that a type knows, from what it says to one that it does not know.
@@ -44,6 +44,10 @@ fn the_page_and_the_types_agree() {
     let types = BTreeMap::from([
         ("Top level".to_owned(), keys::<Experiment>()),
         ("[data]".to_owned(), keys::<Data>()),
+        (
+            "by name".to_owned(),
+            ModelSpec::KEYS_BY_NAME.map(str::to_owned).into(),
+        ),
         ("family = \"deit\"".to_owned(), keys::<DeitConfig>()),
         ("family = \"cait\"".to_owned(), keys::<CaitConfig>()),
         ("family = \"swin\"".to_owned(), keys::<SwinConfig>()),

@@ -130,9 +130,9 @@ fn manifest(out: &Path, weights: &Path) {
         images.map(Value::to_string),
         [
             "40",
-            "\"6844563fc2fdb8563727f02703e4172d28902845fc2081ef3911451cec172ec1\"",
+            "\"cdbadb64be62438e82926a3906ac356b89279c329dc981dcfe111480de49ef92\"",
             "50",
-            "\"d7b442d2b4baa44985d6b2a3b78de333675f1e71a37cd459ca612245203d3465\"",
+            "\"770084862ce9db22cf68c33665c39e4d6961a40205b87f5f53320779c9a63df1\"",
         ],
     );
     assert_eq!(teacher["sha256"], file_sha256(weights).unwrap());

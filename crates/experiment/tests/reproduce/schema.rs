@@ -53,12 +53,11 @@ lr = 1e-2
 warmup_epochs = 1
 schedule = \"step\"
 weight_decay = 0.5
-label_smoothing = 0.1
 eval_batch_size = 16
 ";
 
 /// The weight of the feature losses, before anything shared or matched.
-pub const WEIGHT: f64 = 2.5;
+pub const WEIGHT: f64 = 1.25;
 
 /// What a variant trains on.
 #[derive(Clone, Copy, Debug)]
@@ -78,27 +77,36 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// The keys of a variant.
-    fn keys(self) -> &'static str {
-        match self {
-            Self::Labels => "logits = \"none\"",
-            Self::Soft => "logits = \"soft\"",
-            Self::Hard => "logits = \"hard\"",
-            Self::Spectral => "logits = \"soft\"\nfeature = \"spectral\"\nweight = 2.5",
-            Self::MatchedMse => "logits = \"soft\"\nfeature = \"mse-matched\"\nweight = 2.5",
-            Self::FeaturesOnly => {
-                "logits = \"features-only\"\nfeature = \"spectral\"\nweight = 2.5"
+    /// The keys of a variant: (1 - alpha) of the labels and alpha of the teacher's logits, with alpha 0.7.
+    fn keys(self) -> String {
+        let labels = |weight: f64| {
+            format!("{{ kind = \"cross-entropy\", weight = {weight:?}, smoothing = 0.1 }}")
+        };
+        let logits = "{ kind = \"kl\", weight = 0.7, tau = 2.0 }".to_owned();
+        let features = "{ kind = \"spectral\", weight = 1.25 }".to_owned();
+        let losses = match self {
+            Self::Labels => vec![labels(1.0)],
+            Self::Soft => vec![labels(0.3), logits],
+            Self::Hard => vec![labels(0.3), "{ kind = \"hard\", weight = 0.7 }".to_owned()],
+            Self::Spectral => vec![labels(0.3), logits, features],
+            Self::MatchedMse => {
+                let matched = "{ kind = \"mse\", weight = 1.25, matched = true }";
+                vec![labels(0.3), logits, matched.to_owned()]
             }
-        }
+            Self::FeaturesOnly => vec![labels(0.3), features],
+        };
+        format!("losses = [{}]", losses.join(", "))
     }
 }
 
 /// The names under which a step's terms stand in its event, and those by which they are pinned: the terms by
 /// themselves, before any weight.
-const TERMS: [(&str, &str); 3] = [
-    ("ce", "cross-entropy"),
-    ("kd", "distillation"),
-    ("feature", "features"),
+const TERMS: [(&str, &str); 5] = [
+    ("cross-entropy", "cross-entropy"),
+    ("kl", "distillation"),
+    ("hard", "distillation"),
+    ("spectral", "features"),
+    ("mse", "features"),
 ];
 
 /// The terms of a step or an epoch by their pinned names; the loss is the weighted sum.
@@ -172,7 +180,7 @@ impl Written<'_> {
                 format!("{{ strategy = \"{strategy}\", count = {count} }}")
             }
         };
-        let distillation = format!("alpha = 0.7\ntau = 2.0\nbeta = 0.5\npairs = {pairs}\n");
+        let distillation = format!("pairs = {pairs}\n");
         section(&mut text, "[distillation]", &distillation);
         for (name, loss) in self.variants {
             let keys = format!(

@@ -81,6 +81,17 @@ pub struct Defaults {
 }
 
 impl ModelSpec {
+    /// The keys of a table that has a `name`.
+    pub const KEYS_BY_NAME: [&'static str; 7] = [
+        "name",
+        "tag",
+        "weights",
+        "img_size",
+        "num_classes",
+        "in_chans",
+        "drop_path",
+    ];
+
     /// A model of the registry, "cait_s24_224", perhaps with a tag, "swin_tiny_patch4_window7_224.ms_in22k".
     ///
     /// # Errors

@@ -11,17 +11,6 @@ use spectralkd_base::inner_error;
 use super::{Architecture, ModelSpec, NO_DROP_PATH};
 use crate::ModelConfig;
 
-/// The keys beside `name`.
-const OF_NAMED: [&str; 7] = [
-    "name",
-    "tag",
-    "weights",
-    "img_size",
-    "num_classes",
-    "in_chans",
-    "drop_path",
-];
-
 impl<'de> Deserialize<'de> for ModelSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Read)
@@ -140,7 +129,7 @@ fn unknown(key: &str, spec: &ModelSpec) -> String {
             "`{key}` is one of the sizes that the name stands for: for another, write a `family` and all sizes"
         );
     }
-    let keys = OF_NAMED.map(|key| format!("`{key}`"));
+    let keys = ModelSpec::KEYS_BY_NAME.map(|key| format!("`{key}`"));
     format!("unknown field `{key}`, expected one of {}", keys.join(", "))
 }
 
