@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use spectralkd_experiment::config::raw;
+use spectralkd_losses::{Loss, Spec};
 use spectralkd_models::{CaitConfig, DeitConfig, SwinConfig};
 
 /// The keys that a type knows, from what it says to one that it does not know.
@@ -38,7 +39,7 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn the_page_and_the_types_agree() {
-    let types = BTreeMap::from([
+    let mut types = BTreeMap::from([
         ("Top level".to_owned(), keys::<raw::RawExperiment>()),
         ("[data]".to_owned(), keys::<raw::RawData>()),
         ("family = \"deit\"".to_owned(), keys::<DeitConfig>()),
@@ -53,5 +54,10 @@ fn the_page_and_the_types_agree() {
         ("[spectra]".to_owned(), keys::<raw::RawSpectra>()),
         ("[export]".to_owned(), keys::<raw::RawExport>()),
     ]);
+    types.insert("Losses".into(), Loss::KEYS.map(str::to_owned).into());
+    for kind in Spec::KINDS {
+        let keys = Spec::keys(kind).unwrap();
+        types.insert(format!("kind = \"{kind}\""), keys.into_iter().collect());
+    }
     assert_eq!(documented(), types);
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use candle_core::{DType, Tensor};
 use common::case::cases;
 use common::{assert_close, assert_near, flat, scalar, step_gradient};
-use spectralkd_losses::Spec;
+use spectralkd_losses::{Loss, Spec};
 
 #[test]
 fn every_kind_has_cases() {
@@ -47,6 +47,26 @@ fn values_and_gradients_are_torchs() {
                     assert_close(&found.gradients[name], expected, 10.0 * tolerance, &what);
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    for case in Spec::KINDS.iter().flat_map(|kind| cases(kind)) {
+        let text = toml::to_string(&case.loss).unwrap();
+        assert_eq!(toml::from_str::<Loss>(&text).unwrap(), case.loss, "{text}");
+    }
+}
+
+#[test]
+fn a_loss_that_needs_a_teacher_says_so() {
+    for kind in Spec::KINDS {
+        for case in cases(kind) {
+            let without = case.without_teacher().try_run(DType::F64);
+            let message = without.map_err(|error| error.to_string()).err();
+            let refuses = message.is_some_and(|text| text.contains("needs a teacher"));
+            assert_eq!(refuses, case.loss.uses_teacher(), "{kind} {}", case.name);
         }
     }
 }

@@ -3,4 +3,4 @@
 
 use crate::spec::kinds;
 
-kinds! { cross_entropy::CrossEntropy, kl::Kl, hard::Hard, spectral::Spectral, mse::Mse }
+kinds! { cross_entropy::CrossEntropy, kl::Kl, hard::Hard, spectral::Spectral, mse::Mse, spectral_band::SpectralBand, fitnets::FitNets, manifold::Manifold, dist::Dist }
