@@ -109,6 +109,20 @@ impl Case {
         case
     }
 
+    /// The case with so many copies of its batch in one.
+    pub fn repeated(&self, times: usize) -> Self {
+        let repeat = |x: &Tensor| Tensor::cat(&vec![x; times], 0).unwrap();
+        let mut case = self.clone();
+        let outputs = case
+            .inputs
+            .iter_mut()
+            .filter(|(name, _)| name.starts_with("student/"));
+        let outputs = outputs.map(|(_, x)| x).chain(case.teacher.values_mut());
+        let labels = case.labels.iter_mut().chain(&mut case.targets);
+        outputs.chain(labels).for_each(|x| *x = repeat(x));
+        case
+    }
+
     /// The case without its teacher.
     pub fn without_teacher(&self) -> Self {
         let teacher = BTreeMap::new();
