@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use spectralkd_experiment::config::{
     Comparison, Data, Distillation, Experiment, Export, Floor, Spectra, Teacher, Variant,
 };
+use spectralkd_losses::{Loss, Spec};
 use spectralkd_models::{CaitConfig, DeitConfig, ModelSpec, SwinConfig};
 use spectralkd_trainer::TrainConfig;
 
@@ -41,7 +42,7 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn the_page_and_the_types_agree() {
-    let types = BTreeMap::from([
+    let mut types = BTreeMap::from([
         ("Top level".to_owned(), keys::<Experiment>()),
         ("[data]".to_owned(), keys::<Data>()),
         (
@@ -60,5 +61,10 @@ fn the_page_and_the_types_agree() {
         ("[spectra]".to_owned(), keys::<Spectra>()),
         ("[export]".to_owned(), keys::<Export>()),
     ]);
+    types.insert("Losses".into(), Loss::KEYS.map(str::to_owned).into());
+    for kind in Spec::KINDS {
+        let keys = Spec::keys(kind).unwrap();
+        types.insert(format!("kind = \"{kind}\""), keys.into_iter().collect());
+    }
     assert_eq!(documented(), types);
 }

@@ -24,6 +24,15 @@ pub enum Width {
     Project,
 }
 
+impl Width {
+    fn channels(self, bias: bool) -> Channels {
+        match self {
+            Self::Pool => Channels::Pool,
+            Self::Project => Channels::Project { bias },
+        }
+    }
+}
+
 /// How the grids of a pair of maps are matched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -86,6 +95,14 @@ struct Link {
     projector: Option<Linear>,
 }
 
+/// What happens to the channels.
+#[derive(Clone, Copy, PartialEq)]
+enum Channels {
+    Pool,
+    Project { bias: bool },
+    Any,
+}
+
 impl Alignment {
     /// The alignment of listed pairs. The projectors of [`Width::Project`] are the parameters
     /// `projectors.I.weight` `[C_t, C_s]` and `projectors.I.bias` `[C_t]` of the pair at position
@@ -95,7 +112,21 @@ impl Alignment {
     /// [`Error::Wrong`]: pairs that are not listed yet, blocks that there are not, grids or widths
     /// that differ where they must not.
     pub fn new(pairs: &Pairs, width: Width, grid: Grid, context: &Context<'_>) -> Result<Self> {
-        Self::build(pairs, Some(width), grid, context)
+        Self::build(pairs, width.channels(true), grid, context)
+    }
+
+    /// As [`Self::new`], for losses that do not see the mean over a map: projectors have no bias,
+    /// which would get no gradient.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn without_bias(
+        pairs: &Pairs,
+        width: Width,
+        grid: Grid,
+        context: &Context<'_>,
+    ) -> Result<Self> {
+        Self::build(pairs, width.channels(false), grid, context)
     }
 
     /// As [`Self::new`], for losses that compare maps of any two widths as they are.
@@ -103,15 +134,10 @@ impl Alignment {
     /// # Errors
     /// As [`Self::new`].
     pub fn of_any_width(pairs: &Pairs, grid: Grid, context: &Context<'_>) -> Result<Self> {
-        Self::build(pairs, None, grid, context)
+        Self::build(pairs, Channels::Any, grid, context)
     }
 
-    fn build(
-        pairs: &Pairs,
-        width: Option<Width>,
-        grid: Grid,
-        context: &Context<'_>,
-    ) -> Result<Self> {
+    fn build(pairs: &Pairs, channels: Channels, grid: Grid, context: &Context<'_>) -> Result<Self> {
         pairs.check()?;
         let (mut links, mut needs) = (Vec::new(), Needs::default());
         for (i, &(student, teacher)) in pairs.listed()?.iter().enumerate() {
@@ -127,22 +153,22 @@ impl Alignment {
                     ours[1], ours[2], theirs[1], theirs[2]
                 ))));
             }
-            if width == Some(Width::Pool) && ours[0] > theirs[0] {
+            if channels == Channels::Pool && ours[0] > theirs[0] {
                 return Err(Error::Wrong(wrong(format!(
                     "the student has {} channels, the teacher only {}, and pooling averages the \
                      teacher's: choose a wider layer of the teacher, or width = \"project\"",
                     ours[0], theirs[0]
                 ))));
             }
-            let reduction = match width {
+            let reduction = match channels {
                 // Equal widths need no pooling: one and the same request for all losses.
-                Some(Width::Pool) if ours[0] < theirs[0] => Reduction::Channels(ours[0]),
+                Channels::Pool if ours[0] < theirs[0] => Reduction::Channels(ours[0]),
                 _ => Reduction::Whole,
             };
-            let projector = match width {
-                Some(Width::Project) => {
+            let projector = match channels {
+                Channels::Project { bias } => {
                     let params = context.params.pp("projectors").pp(i);
-                    Some(projector(ours[0], theirs[0], &params)?)
+                    Some(projector(ours[0], theirs[0], bias, &params)?)
                 }
                 _ => None,
             };
@@ -252,13 +278,13 @@ fn tap(shapes: &Shapes, tap: usize) -> Result<[usize; 3], String> {
 }
 
 /// A linear layer that starts as torch's does.
-fn projector(inputs: usize, outputs: usize, params: &VarBuilder<'_>) -> Result<Linear> {
+fn projector(inputs: usize, outputs: usize, bias: bool, params: &VarBuilder<'_>) -> Result<Linear> {
     let bound = 1.0 / (inputs as f64).sqrt();
     let init = Init::Uniform {
         lo: -bound,
         up: bound,
     };
     let weight = params.get_with_hints((outputs, inputs), "weight", init)?;
-    let bias = params.get_with_hints(outputs, "bias", init)?;
-    Ok(Linear::from_tensors(weight, Some(bias))?)
+    let bias = bias.then(|| params.get_with_hints(outputs, "bias", init));
+    Ok(Linear::from_tensors(weight, bias.transpose()?)?)
 }

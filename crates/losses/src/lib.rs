@@ -7,15 +7,8 @@
 //! What is built says what it [`Needs`] of both models, as data, and turns their [`Outputs`] into one
 //! total and its named terms.
 //!
-//! Every kind is one file in [`kinds`] and implements [`Kind`] (its keys) and [`Objective`] (its
-//! terms):
-//!
-//! | kind | what it compares |
-//! |---|---|
-//! | [`cross-entropy`](kinds::cross_entropy) | logits with labels, or with soft targets |
-//! | [`kl`](kinds::kl), [`hard`](kinds::hard) | logits with the teacher's, or with its decision |
-//! | [`spectral`](kinds::spectral) | spectra of feature maps: SpectralKD (arXiv 2412.19055) |
-//! | [`mse`](kinds::mse) | feature maps: the spectral loss's control, at its weight where asked |
+//! Every kind is one file in [`kinds`], whose list says what each compares: a [`Kind`] (its keys) and
+//! an [`Objective`] (its terms).
 //!
 //! The formulas are functions on tensors as well ([`spectral_loss`], [`soft_distillation`], …). Each
 //! is a scalar tensor, computed in f32 (f64 for f64 students), on any device; on the CPU results are

@@ -54,10 +54,11 @@ impl Kind for Mse {
     }
 }
 
+/// The mean squared error of aligned maps, with a factor on it.
 #[derive(Debug)]
-struct MseObjective {
-    alignment: Alignment,
-    weight: f64,
+pub(super) struct MseObjective {
+    pub alignment: Alignment,
+    pub weight: f64,
 }
 
 impl Objective for MseObjective {

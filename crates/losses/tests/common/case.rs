@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use spectralkd_base::random::Stream;
 use spectralkd_losses::{
-    Head, Inputs, Loss, Objectives, Outputs, Pair, Reduction, Request, Shapes, Sum,
+    Head, Inputs, Loss, Objectives, Outputs, Pair, Reduction, Request, Result, Shapes, Sum,
     spectral_to_mse_of_teacher,
 };
 
@@ -109,8 +109,38 @@ impl Case {
         case
     }
 
-    /// The loss with a student's outputs of this type; all else is in f32 where that is a half.
+    /// The case with so many copies of its batch in one.
+    pub fn repeated(&self, times: usize) -> Self {
+        let repeat = |x: &Tensor| Tensor::cat(&vec![x; times], 0).unwrap();
+        let mut case = self.clone();
+        let outputs = case
+            .inputs
+            .iter_mut()
+            .filter(|(name, _)| name.starts_with("student/"));
+        let outputs = outputs.map(|(_, x)| x).chain(case.teacher.values_mut());
+        let labels = case.labels.iter_mut().chain(&mut case.targets);
+        outputs.chain(labels).for_each(|x| *x = repeat(x));
+        case
+    }
+
+    /// The case without its teacher.
+    pub fn without_teacher(&self) -> Self {
+        let teacher = BTreeMap::new();
+        Self {
+            teacher,
+            ..self.clone()
+        }
+    }
+
+    /// [`Self::try_run`], which must succeed.
     pub fn run(&self, dtype: DType) -> Found {
+        let found = self.try_run(dtype);
+        found.unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    /// The loss with a student's outputs of this type; all else is in f32 where that is a half. No
+    /// gradient may reach the teacher.
+    pub fn try_run(&self, dtype: DType) -> Result<Found> {
         let precision = match dtype {
             DType::F64 => DType::F64,
             _ => DType::F32,
@@ -130,8 +160,11 @@ impl Case {
             named.collect()
         };
         let student = below("student/");
-        let teacher: BTreeMap<String, Tensor> = (self.teacher.iter())
-            .map(|(name, x)| (name.clone(), cast(x, precision)))
+        let constants: Vec<(String, Var)> = (self.teacher.iter())
+            .map(|(name, x)| (name.clone(), Var::from_tensor(&cast(x, precision)).unwrap()))
+            .collect();
+        let teacher: BTreeMap<String, Tensor> = (constants.iter())
+            .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
             .collect();
         let at_path = |(name, x)| (format!("losses.{}.{name}", self.loss.name()), x);
         let params = below("param/").into_iter().map(at_path).collect();
@@ -144,7 +177,7 @@ impl Case {
             spectral_to_mse_of_teacher(pairs, &answers(&teacher, requests))
         };
         let losses = [self.loss.clone()];
-        let objectives = Objectives::build(&losses, &ours, theirs, &params, &ratio).unwrap();
+        let objectives = Objectives::build(&losses, &ours, theirs, &params, &ratio)?;
         let needs = objectives.needs_at(0);
         let inputs = Inputs {
             student: &answers(&student, needs.student),
@@ -153,11 +186,14 @@ impl Case {
             targets: self.targets.as_ref(),
             draws: &Stream::new(0, "golden"),
         };
-        let sum = objectives.forward(&inputs, 0).unwrap();
+        let sum = objectives.forward(&inputs, 0)?;
         let store = sum.total.backward().unwrap();
+        for (name, var) in &constants {
+            assert!(store.get(var).is_none(), "the teacher's {name} learns");
+        }
         let gradient = |(name, var): (&String, &Var)| Some((name.clone(), store.get(var)?.clone()));
         let gradients = vars.iter().filter_map(gradient).collect();
-        Found { sum, gradients }
+        Ok(Found { sum, gradients })
     }
 }
 

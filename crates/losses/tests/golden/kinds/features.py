@@ -16,15 +16,15 @@ ALIGNMENTS = {
 PAIRS = [[0, 1], [1, 0]]
 
 
-def inputs(shapes, project):
+def inputs(shapes, project, bias=True):
     """Maps of student and teacher, the student's tap 0 paired with the teacher's last; projectors."""
     ours, theirs = shapes
     student = {f"map.{i}": torch.randn(shape) for i, shape in enumerate(ours)}
     teacher = {f"map.{len(theirs) - 1 - i}": torch.randn(shape) + 0.2 for i, shape in enumerate(theirs)}
     params = {}
     for i, (s, t) in enumerate(PAIRS if project else []):
-        weight, bias = linear(student[f"map.{s}"].shape[1], teacher[f"map.{t}"].shape[1])
-        params |= {f"projectors.{i}.weight": weight, f"projectors.{i}.bias": bias}
+        weight, offset = linear(student[f"map.{s}"].shape[1], teacher[f"map.{t}"].shape[1])
+        params |= {f"projectors.{i}.weight": weight} | ({f"projectors.{i}.bias": offset} if bias else {})
     return student, teacher, params
 
 
@@ -34,7 +34,7 @@ def aligned(student, teacher, params):
         ours, theirs = student[f"map.{s}"], teacher[f"map.{t}"]
         theirs = resized(theirs, ours.shape[2:])
         if params:
-            ours = projected(ours, params[f"projectors.{i}.weight"], params[f"projectors.{i}.bias"])
+            ours = projected(ours, params[f"projectors.{i}.weight"], params.get(f"projectors.{i}.bias"))
         elif ours.shape[1] < theirs.shape[1]:
             theirs = pooled(theirs, ours.shape[1])
         yield ours, theirs
@@ -50,11 +50,11 @@ def mean(loss):
     return terms
 
 
-def add_all(cases, loss, keys=None, prefix=""):
+def add_all(cases, loss, keys=None, prefix="", bias=True):
     """A case for every alignment."""
     for name, (alignment, shapes) in ALIGNMENTS.items():
         table = {"pairs": PAIRS, "weight": 0.2} | alignment | (keys or {})
-        cases.add(prefix + name, table, mean(loss), *inputs(shapes, "width" in alignment))
+        cases.add(prefix + name, table, mean(loss), *inputs(shapes, "width" in alignment, bias))
 
 
 def half_spectrum(x):
