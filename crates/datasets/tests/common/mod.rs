@@ -1,6 +1,8 @@
 //! What several tests need.
 #![allow(dead_code, reason = "no test needs all of it")]
 
+pub mod probe;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,4 +115,15 @@ pub fn request(seed: u64, epoch: u64, items: &[(u32, u32)]) -> BatchRequest {
         number: 0,
         items: items.to_vec(),
     }
+}
+
+/// The formula of pictures.py, `[3, H, W]`.
+pub fn formula(height: usize, width: usize) -> Sample<'static> {
+    let level = |i: usize| {
+        let noise = ((i as u64 * 2_654_435_761) % (1 << 32)) >> 24;
+        let (y, x) = (i / (3 * width), i / 3 % width);
+        ((noise + x as u64 * 3 + y as u64 * 5) / 2 % 256) as u8
+    };
+    let planes = (0..3).flat_map(|c| (0..height * width).map(move |i| level(3 * i + c)));
+    raw([3, height, width], planes.collect())
 }
