@@ -90,25 +90,6 @@ pub enum Error {
         /// The number of classes.
         classes: usize,
     },
-    /// A setting outside its range.
-    #[error("{name} = {value} is out of range: it must be {range}")]
-    Setting {
-        /// The setting.
-        name: &'static str,
-        /// Its value.
-        value: f64,
-        /// The values it may have, in words.
-        range: &'static str,
-    },
-    /// Logit distillation without the teacher's logits.
-    #[error("{kind} distillation needs the teacher's logits, and none were given")]
-    NoTeacherLogits {
-        /// `soft` or `hard`.
-        kind: &'static str,
-    },
-    /// Distillation by features only, without a feature loss.
-    #[error("distillation by features only needs a feature loss, and `feature` is not set")]
-    NoFeatureLoss,
     /// A key of a loss that is out of range, or does not go with the models.
     #[error("{0}")]
     Wrong(Wrong),

@@ -67,9 +67,7 @@
 pub mod kinds;
 
 mod alignment;
-mod distillation;
 mod error;
-mod feature;
 mod json;
 mod kind;
 mod logits;
@@ -86,9 +84,7 @@ mod squared_error;
 mod strategy;
 
 pub use alignment::{Alignment, Grid, Pair, Width};
-pub use distillation::{DistillationLoss, Logits, LossParts};
 pub use error::{Error, Result};
-pub use feature::{FeatureLoss, SpectralForm};
 pub use kind::{Context, Kind, Wrong};
 pub use kinds::Spec;
 pub use kinds::cross_entropy::{cross_entropy, soft_cross_entropy};

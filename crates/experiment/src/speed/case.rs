@@ -5,7 +5,6 @@ use std::str::FromStr;
 use candle_core::{DType, Device};
 use spectralkd_base::random::Stream;
 use spectralkd_evaluation::pairs::{Scores, Strategy, choose};
-use spectralkd_losses::SpectralForm;
 use spectralkd_models::{ModelConfig, registry};
 use spectralkd_nn::Params;
 
@@ -77,6 +76,28 @@ impl FromStr for Precision {
     }
 }
 
+/// How the spectral loss is computed: two ways to one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// By Parseval's theorem, as training does.
+    Parseval,
+    /// By the definition, with a Fourier transform.
+    Fft,
+}
+
+impl Form {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Parseval, Self::Fft];
+
+    /// The name on the command line and in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parseval => "parseval",
+            Self::Fft => "fft",
+        }
+    }
+}
+
 /// What is timed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Case {
@@ -111,7 +132,7 @@ pub enum Case {
         /// Batch, channels, height and width of both maps.
         shape: [usize; 4],
         /// How it is computed.
-        form: SpectralForm,
+        form: Form,
     },
 }
 

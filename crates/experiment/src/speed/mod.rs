@@ -29,10 +29,9 @@ mod tests;
 #[cfg(test)]
 mod tiny;
 
-pub use case::{Case, Length, Named, Precision};
+pub use case::{Case, Form, Length, Named, Precision};
 pub use ceiling::Ceiling;
 pub use record::Record;
-pub use spectralkd_losses::SpectralForm;
 pub use summary::Summary;
 pub use table::{line, table};
 

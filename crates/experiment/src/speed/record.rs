@@ -1,7 +1,6 @@
 //! What one measurement found, as one line of JSON.
 
 use serde::{Deserialize, Serialize};
-use spectralkd_losses::SpectralForm;
 
 use super::case::{Case, Length};
 use super::ceiling::Ceiling;
@@ -82,7 +81,7 @@ impl Record {
             .ok_or_else(|| Error::Speed("no run was timed".to_owned()))?;
         let (teacher, (shape, form)) = match case {
             Case::Step { teacher, .. } => (Some(teacher.name.clone()), (None, None)),
-            Case::Loss { shape, form } => (None, (Some(*shape), Some(form_name(*form).to_owned()))),
+            Case::Loss { shape, form } => (None, (Some(*shape), Some(form.name().to_owned()))),
             Case::Train { .. } | Case::Infer { .. } => (None, (None, None)),
         };
         let gflop = case.gflop()?;
@@ -133,13 +132,5 @@ impl Record {
     pub fn parse(line: &str) -> Result<Self> {
         serde_json::from_str(line)
             .map_err(|e| Error::Speed(format!("not the record of a measurement: {e}: {line}")))
-    }
-}
-
-/// The name on the command line and in records.
-fn form_name(form: SpectralForm) -> &'static str {
-    match form {
-        SpectralForm::Parseval => "parseval",
-        SpectralForm::Fft => "fft",
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::atomic::AtomicBool;
 
 use spectralkd_losses::kinds::CrossEntropy;
-use spectralkd_losses::{Loss, SpectralForm};
+use spectralkd_losses::Loss;
 use spectralkd_trainer::{Task, events};
 
-use super::case::pairs;
+use super::case::{Form, pairs};
 use super::table::{line, table};
 use super::timed_task::Timed;
 use super::tiny::{cait, deit, swin};
@@ -95,7 +95,7 @@ fn a_stop_is_an_error() {
         training::step((&deit(), &cait()), Precision::F32, 8, LENGTH, &stop),
         training::train(&deit(), 8, LENGTH, &stop),
         forward::infer(&deit(), 8, LENGTH, &stop),
-        forward::loss([1, 2, 3, 4], SpectralForm::Fft, LENGTH, &stop),
+        forward::loss([1, 2, 3, 4], Form::Fft, LENGTH, &stop),
     ];
     for result in results {
         assert!(matches!(result, Err(Error::Interrupted)), "{result:?}");
@@ -172,7 +172,7 @@ fn cases_without_sense_are_refused() {
     assert!(problem(&train(0), LENGTH).contains("at least 1 image"));
     assert!(problem(&train(1), once(0, 1)).contains("`train` needs a warm-up"));
     assert!(problem(&train(1), once(1, 0)).contains("at least 1"));
-    let form = SpectralForm::Parseval;
+    let form = Form::Parseval;
     let shape = [8, 0, 14, 14];
     assert!(problem(&Case::Loss { shape, form }, LENGTH).contains("[8, 0, 14, 14]"));
     let shape = [1, 1, 1, 1];
@@ -213,7 +213,7 @@ fn operations_are_counted_as_published() {
     );
     let loss = Case::Loss {
         shape: [1; 4],
-        form: SpectralForm::Fft,
+        form: Form::Fft,
     };
     assert_eq!(loss.gflop().unwrap(), None);
 }
@@ -250,7 +250,7 @@ const KEYS: [&str; 26] = [
 #[test]
 fn a_record_has_every_key() {
     let go = AtomicBool::new(false);
-    let form = SpectralForm::Parseval;
+    let form = Form::Parseval;
     let shape = [2, 3, 4, 5];
     for case in [step(deit(), cait()), Case::Loss { shape, form }] {
         let record = measure(&case, LENGTH, "1.2.3", &go).unwrap();
