@@ -7,6 +7,7 @@ pub type Found = BTreeMap<String, f64>;
 
 /// Compares numbers with the pinned ones: the same names, and values no further off than `tolerance` relative to the
 /// pinned one. The panic lists what differs and then everything that was found, as it would stand in the file.
+#[track_caller]
 pub fn check(found: &Found, pinned: &str, tolerance: f64) {
     let lines = pinned
         .lines()
