@@ -139,12 +139,20 @@ fn the_update_is_the_released_codes() {
         let vars: BTreeMap<String, Var> = (before.iter())
             .map(|(name, tensor)| (name.clone(), Var::from_tensor(tensor).unwrap()))
             .collect();
-        let gradients: Gradients = vars.keys().map(|name| (name.clone(), expected[&format!("grad.{name}")].clone())).collect();
+        let gradients: Gradients = vars
+            .keys()
+            .map(|name| (name.clone(), expected[&format!("grad.{name}")].clone()))
+            .collect();
         let listed = experiment(case, "[[0, 0]]", 0.0);
         let sizes = spectralkd_experiment::data::student_config(&listed.model, 7, 3).unwrap();
         let listed = sizes.info().unwrap().no_weight_decay;
-        let hyper = Hyper { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.05 };
-        let mut optimiser = AdamW::new(&vars, hyper, |name, rank| decays(name, rank, &listed)).unwrap();
+        let hyper = Hyper {
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.05,
+        };
+        let mut optimiser =
+            AdamW::new(&vars, hyper, |name, rank| decays(name, rank, &listed)).unwrap();
         optimiser.step(&gradients, 5e-4, 1.0).unwrap();
         let largest = gradient_norm(&expected);
         for (name, var) in &vars {

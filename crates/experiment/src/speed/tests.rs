@@ -2,8 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use spectralkd_losses::kinds::CrossEntropy;
 use spectralkd_losses::Loss;
+use spectralkd_losses::kinds::CrossEntropy;
 use spectralkd_trainer::{Task, events};
 
 use super::case::{Form, pairs};
