@@ -89,7 +89,7 @@ def case(name, student, teacher, images, labels, pairs, weight):
     total.backward()
     expected = {"loss.total": total, "loss.cross-entropy": ce, "loss.kl": kl, "loss.spectral": fft}
     expected |= {f"grad.{n}": v.grad.clone() for n, v in student.named_parameters()}
-    groups = param_groups_weight_decay(student, DECAY, student.no_weight_decay())
+    groups = param_groups_weight_decay(student, weight_decay=DECAY, no_weight_decay_list=student.no_weight_decay())
     torch.optim.AdamW(groups, lr=LR, betas=(0.9, 0.999), eps=1e-8).step()
     expected |= {f"after.{n}": v for n, v in student.named_parameters()}
     save_file({n: v.detach().float().contiguous() for n, v in expected.items()}, f"{name}-expected.safetensors")
