@@ -66,6 +66,8 @@ fn what_timm_adapts_is_adapted_alike() {
         assert_eq!(loaded.path, place.path().join("model.safetensors"));
         let wanted = case.target.parameters().unwrap();
         assert!(loaded.tensors.keys().eq(wanted.keys()), "{}", case.name);
+        let heads = case.changed.iter().filter(|name| name.starts_with("head"));
+        assert_eq!(loaded.fresh, heads.cloned().collect(), "{}", case.name);
 
         let params = Params::new();
         case.target

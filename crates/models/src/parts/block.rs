@@ -102,7 +102,7 @@ impl Block {
 
     /// The first `count` of the tokens that [`forward`](Self::forward) gives, [B, count, C]. Past
     /// the attention every token goes on by itself, so that the others are left out where the
-    /// attention allows it; but for rounding, the result is the same.
+    /// attention allows it; the result is the same, on a CPU in f32 to the bit.
     pub fn forward_first(&self, tokens: &Tensor, count: usize, pass: &Pass) -> Result<Tensor> {
         let Mixer::Plain(attention) = &self.attention else {
             return Ok(self.forward(tokens, pass)?.narrow(1, 0, count)?);
