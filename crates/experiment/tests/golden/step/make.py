@@ -104,6 +104,6 @@ deit = VisionTransformer(img_size=20, patch_size=4, in_chans=3, num_classes=7, e
 cait = Cait(img_size=20, patch_size=4, in_chans=3, num_classes=7, embed_dim=16, depth=4, num_heads=2, init_values=0.1)
 case("deit", deit, cait, *batch(3, 20, 7), [(0, 0), (1, 2), (2, 3)], 0.2)
 
-swin = dict(img_size=32, patch_size=2, in_chans=3, num_classes=5, window_size=4, num_heads=(1, 1, 2, 2), embed_dim=4)
+swin = dict(drop_path_rate=0.0, img_size=32, patch_size=2, in_chans=3, num_classes=5, window_size=4, num_heads=(1, 1, 2, 2), embed_dim=4)
 small, tiny = SwinTransformer(depths=(1, 1, 3, 1), **swin), SwinTransformer(depths=(1, 1, 1, 1), **swin)
 case("swin", tiny, small, *batch(3, 32, 5), [(i, i) for i in range(4)], 0.05)
