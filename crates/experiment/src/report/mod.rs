@@ -173,21 +173,21 @@ fn html_table(experiment: &Experiment, table: &Table) -> HtmlTable {
         .as_ref()
         .and_then(|c| experiment.variant(&c.baseline))
         .map_or("baseline", |v| v.label());
-    let mut html =
-        HtmlTable::new("Top-1 accuracy on the test images after the last epoch, never the best")
-            .columns([
-                Column::text("variant"),
-                Column::number("seeds"),
-                Column::number("top-1, mean ± sd").unit("%"),
-                Column::number("lowest to highest").unit("%"),
-                Column::number(format!("difference to {baseline}")).unit("points"),
-                Column::number(format!("{:.0} % interval", 100.0 * confidence)).unit("points"),
-                Column::text("by the effect size"),
-            ]);
     let averages = table.rows.iter().any(|row| row.average.is_some());
+    let mut columns = vec![
+        Column::text("variant"),
+        Column::number("seeds"),
+        Column::number("top-1, mean ± sd").unit("%"),
+        Column::number("lowest to highest").unit("%"),
+        Column::number(format!("difference to {baseline}")).unit("points"),
+        Column::number(format!("{:.0} % interval", 100.0 * confidence)).unit("points"),
+        Column::text("by the effect size"),
+    ];
     if averages {
-        html = html.columns([Column::number("of the average, mean ± sd").unit("%")]);
+        columns.push(Column::number("of the average, mean ± sd").unit("%"));
     }
+    let caption = "Top-1 accuracy on the test images after the last epoch, never the best";
+    let mut html = HtmlTable::new(caption).columns(columns);
     for row in table.rows.iter().chain(&table.floor) {
         let judged = row.difference.as_ref();
         let interval = judged.and_then(Judgement::interval);

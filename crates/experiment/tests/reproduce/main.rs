@@ -12,11 +12,14 @@
 
 mod disk;
 mod four_variants;
+mod parameters;
+mod pictures;
 mod pins;
 mod recipe;
 mod refusals;
 mod report_page;
 mod resume;
 mod schema;
+mod teachers;
 mod variants;
 mod workplace;

@@ -14,13 +14,13 @@ use crate::workplace::{Workplace, run_folder};
 
 /// Raises the flag once some training steps were made.
 #[derive(Clone)]
-struct Stopper {
+pub struct Stopper {
     left: Arc<AtomicU64>,
-    interrupt: Arc<AtomicBool>,
+    pub interrupt: Arc<AtomicBool>,
 }
 
 impl Stopper {
-    fn after(steps: u64) -> Self {
+    pub fn after(steps: u64) -> Self {
         Self {
             left: Arc::new(AtomicU64::new(steps)),
             interrupt: Arc::default(),
