@@ -10,17 +10,7 @@ pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string().replace('[', ".").replace(']', "");
         // Of a value that is read as a whole, serde's own path is a dot.
-        let path = path.trim_matches('.');
-        let message = error.inner().to_string();
-        // An unknown key is at fault itself, not the table that it stands in.
-        let unknown = message
-            .strip_prefix("unknown field `")
-            .and_then(|rest| rest.split('`').next())
-            .filter(|key| path.rsplit('.').next() != Some(*key));
-        match unknown {
-            Some(key) => wrap(path, &wrap(key, &message)),
-            None => wrap(path, &message),
-        }
+        wrap(path.trim_matches('.'), &error.inner().to_string())
     })
 }
 

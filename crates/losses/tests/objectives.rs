@@ -1,122 +1,16 @@
-//! What a list of losses is once it is built: needs, weights, parameters, and what does not go together.
+//! What a list of losses is once it is built: needs, terms, weights, parameters.
 
 mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
+use common::models::*;
 use common::{assert_near, flat, scalar, tensor};
-use serde_json::{Value, json};
+use serde_json::json;
 use spectralkd_base::random::Stream;
 use spectralkd_losses::{
-    Error, Head, Inputs, Loss, Objectives, Outputs, Pair, Reduction, Request, Result, Shapes,
-    mean_squared_error, spectral_loss,
+    Error, Head, Inputs, Objectives, Pair, Reduction, Request, mean_squared_error, spectral_loss,
 };
 use spectralkd_nn::Params;
-
-fn losses(list: Value) -> Vec<Loss> {
-    serde_json::from_value(list).unwrap()
-}
-
-/// A distilled student of four channels on a 4x4 grid, and one block on another grid.
-fn student() -> Shapes {
-    let heads = vec![Head::Mean, Head::Class, Head::Distillation];
-    let taps = vec![[4, 4, 4], [4, 4, 4], [6, 2, 2]];
-    Shapes {
-        classes: 5,
-        heads,
-        taps,
-        prefix: 2,
-    }
-}
-
-fn teacher() -> Shapes {
-    let taps = vec![[8, 4, 4], [4, 4, 4], [4, 2, 2]];
-    Shapes {
-        classes: 5,
-        heads: vec![Head::Mean, Head::Class],
-        taps,
-        prefix: 1,
-    }
-}
-
-fn no_ratio(_: &[Pair]) -> Result<f64> {
-    panic!("nobody asks for the ratio")
-}
-
-fn build(list: Value, params: &Params) -> Result<Objectives> {
-    let root = params.builder(&Stream::new(3, "init"), DType::F64, &Device::Cpu);
-    Objectives::build(
-        &losses(list),
-        &student(),
-        Some(&teacher()),
-        &root,
-        &no_ratio,
-    )
-}
-
-fn map(tap: usize) -> Request {
-    Request::Map {
-        tap,
-        reduction: Reduction::Whole,
-    }
-}
-
-fn pooled(tap: usize, channels: usize) -> Request {
-    Request::Map {
-        tap,
-        reduction: Reduction::Channels(channels),
-    }
-}
-
-const LOGITS: Request = Request::Logits(Head::Mean);
-
-/// Outputs of a model of these shapes, whatever is asked for.
-fn outputs(seed: u64, shapes: &Shapes, requests: impl IntoIterator<Item = Request>) -> Outputs {
-    let answer = |request| {
-        let output = match request {
-            Request::Logits(_) => tensor(seed, &[3, shapes.classes]),
-            Request::Map { tap, reduction } => {
-                let [c, h, w] = shapes.taps[tap];
-                reduction
-                    .apply(&tensor(seed + 1 + tap as u64, &[3, c, h, w]))
-                    .unwrap()
-            }
-            Request::Prefix { .. } => tensor(seed, &[3, shapes.prefix, 4]),
-        };
-        (request, output)
-    };
-    requests.into_iter().map(answer).collect()
-}
-
-/// Runs objectives in an epoch on made-up outputs, the student's as given.
-fn forward(objectives: &Objectives, epoch: u64, ours: &Outputs) -> Result<Vec<(String, f64)>> {
-    let theirs = outputs(20, &teacher(), objectives.needs_at(epoch).teacher);
-    let labels = Tensor::new(&[0u32, 4, 2], &Device::Cpu).unwrap();
-    let draws = Stream::new(0, "step");
-    let inputs = Inputs {
-        student: ours,
-        teacher: &theirs,
-        labels: Some(&labels),
-        targets: None,
-        draws: &draws,
-    };
-    let sum = objectives.forward(&inputs, epoch)?;
-    let mut terms: Vec<(String, f64)> = sum
-        .terms
-        .iter()
-        .map(|(name, value)| (name.clone(), scalar(value)))
-        .collect();
-    terms.push(("total".to_owned(), scalar(&sum.total)));
-    Ok(terms)
-}
-
-fn all_student_outputs() -> Outputs {
-    let heads = [Head::Mean, Head::Class, Head::Distillation].map(Request::Logits);
-    outputs(
-        10,
-        &student(),
-        heads.into_iter().chain([map(0), map(1), map(2)]),
-    )
-}
 
 #[test]
 fn needs_are_what_a_cache_must_keep_and_no_more() {
@@ -295,105 +189,18 @@ fn the_matched_weight_is_measured_on_what_the_student_is_compared_with() {
 }
 
 #[test]
-fn what_does_not_go_with_the_models_is_named_by_its_key() {
-    let wrong = |loss: Value| -> (String, String) {
-        match build(json!([loss]), &Params::new()).unwrap_err() {
-            Error::Loss {
-                index: 0, source, ..
-            } => match *source {
-                Error::Wrong(wrong) => (wrong.key, wrong.rule),
-                other => panic!("{other}"),
-            },
-            other => panic!("{other}"),
-        }
-    };
-    for (loss, key, part) in [
-        (
-            json!({ "kind": "spectral", "pairs": [[0, 0], [3, 0]] }),
-            "pairs.1",
-            "the student has 3 blocks",
-        ),
-        (
-            json!({ "kind": "spectral", "pairs": [[0, 9]] }),
-            "pairs.0",
-            "the teacher has 3 blocks",
-        ),
-        (
-            json!({ "kind": "spectral", "pairs": [[2, 0]] }),
-            "pairs.0",
-            "2x2, the teacher's 4x4",
-        ),
-        (
-            json!({ "kind": "mse", "pairs": [[2, 2]] }),
-            "pairs.0",
-            "width = \"project\"",
-        ),
-        (json!({ "kind": "mse" }), "pairs", "give the pairs"),
-        (
-            json!({ "kind": "mse", "pairs": { "strategy": "cka", "count": 2 } }),
-            "pairs",
-            "2 pairs are still to be chosen by the strategy `cka`",
-        ),
-    ] {
-        let found = wrong(loss.clone());
-        assert_eq!(found.0, key, "{loss}: {}", found.1);
-        assert!(found.1.contains(part), "{loss}: {}", found.1);
+fn the_target_of_a_pair_is_a_constant() {
+    for grid in [[4, 4], [2, 3]] {
+        let pair = Pair {
+            student: 0,
+            teacher: 0,
+            reduction: Reduction::Whole,
+            grid,
+        };
+        let theirs = Var::from_tensor(&tensor(1, &[2, 3, 4, 4])).unwrap();
+        let outputs = [(map(0), theirs.as_tensor().clone())].into_iter().collect();
+        let target = pair.target(&outputs).unwrap();
+        assert_eq!(target.dims()[2..], grid);
+        assert!(!target.track_op());
     }
-}
-
-#[test]
-fn heads_and_classes_must_be_there() {
-    let root = Params::new().builder(&Stream::new(3, "init"), DType::F64, &Device::Cpu);
-    let message = |list: Value, student: &Shapes, teacher: &Shapes| {
-        let built = Objectives::build(&losses(list), student, Some(teacher), &root, &no_ratio);
-        built.unwrap_err().to_string()
-    };
-    let plain = Shapes {
-        heads: vec![Head::Mean, Head::Class],
-        ..student()
-    };
-    for kind in ["cross-entropy", "kl", "hard"] {
-        let list = json!([{ "kind": kind, "head": "distillation" }]);
-        let error = message(list, &plain, &teacher());
-        let expected = format!(
-            "loss 0 (`{kind}`): `head`: the student has no head `distillation`, only mean, class"
-        );
-        assert!(error.starts_with(&expected), "{error}");
-    }
-    let others = Shapes {
-        classes: 10,
-        ..teacher()
-    };
-    for kind in ["kl", "hard"] {
-        let error = message(json!([{ "kind": kind }]), &student(), &others);
-        assert!(error.contains("5 classes and the teacher 10"), "{error}");
-    }
-}
-
-#[test]
-fn names_are_unique_and_plain() {
-    let params = Params::new();
-    let twice = json!([{ "kind": "kl" }, { "kind": "hard" }, { "kind": "kl", "tau": 2.0 }]);
-    let error = build(twice, &params).unwrap_err().to_string();
-    assert!(
-        error.starts_with("loss 2 (`kl`): `name`: the name `kl` is taken by loss 0"),
-        "{error}"
-    );
-    let named = json!([{ "kind": "kl" }, { "kind": "kl", "name": "kl-2", "tau": 2.0 }]);
-    assert!(build(named, &params).is_ok());
-}
-
-#[test]
-fn a_missing_output_is_named() {
-    let objectives = build(
-        json!([{ "kind": "spectral", "pairs": [[0, 0]] }]),
-        &Params::new(),
-    );
-    let ours = outputs(10, &student(), [LOGITS, map(1)]);
-    let error = forward(&objectives.unwrap(), 0, &ours)
-        .unwrap_err()
-        .to_string();
-    let expected = "loss 0 (`spectral`): feature pair 0: the map of block 0 was not computed; \
-                    there are: the logits (mean), the map of block 1";
-    assert_eq!(error, expected);
 }

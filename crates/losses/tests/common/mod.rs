@@ -2,6 +2,7 @@
 #![allow(dead_code)] // every test binary uses its own part of them
 
 pub mod case;
+pub mod models;
 
 use std::collections::HashMap;
 
