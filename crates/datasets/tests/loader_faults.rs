@@ -6,9 +6,9 @@ use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::probe::{LONG, Probe, requests, until};
+use common::probe::{Probe, requests, until};
 use spectralkd_datasets::{BatchRequest, DatasetError};
 
 fn broken(index: usize) -> DatasetError {
@@ -103,9 +103,10 @@ fn dropping_a_stream_ends_its_threads_at_once() {
     let mut batches = loader.stream(requests(1).chain(iter::repeat(long)));
     batches.next().unwrap().unwrap();
     until(|| set.inside() > 0);
-    let start = Instant::now();
+    let before = set.calls();
     drop(batches);
-    assert!(start.elapsed() < LONG);
+    // Each thread at most finished its image, not the thousands of its part.
+    assert!(set.calls() - before < 500, "{}", set.calls() - before);
     assert_eq!(set.inside(), 0);
     let calls = set.calls();
     drop(loader);

@@ -8,6 +8,8 @@ fn indices(request: &BatchRequest) -> Vec<u32> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Whether a run went on from there or came there itself.
     #[test]
     fn a_cursor_gives_what_the_epochs_give(

@@ -93,14 +93,16 @@ impl Source {
 
     /// The batch of all its parts, in order.
     pub(super) fn assemble(&self, request: &BatchRequest, parts: Vec<Part>) -> Result<Batch> {
+        let count = request.items.len();
+        let size: usize = self.pipeline.shape().iter().product();
         let whole = parts.into_iter().reduce(|mut whole, mut part| {
+            whole.views.reserve_exact(count * size - whole.views.len());
             whole.views.append(&mut part.views);
             whole.flipped.append(&mut part.flipped);
             whole.erased.append(&mut part.erased);
             whole.labels.append(&mut part.labels);
             whole
         });
-        let count = request.items.len();
         let whole = whole.unwrap_or_default();
         let [channels, height, width] = self.pipeline.shape();
         let (seed, epoch, number) = (request.seed, request.epoch, request.number);

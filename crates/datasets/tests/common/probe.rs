@@ -14,7 +14,7 @@ use spectralkd_datasets::{
 use super::many;
 
 /// Longer than anything takes: a test that waits for so long has failed.
-pub const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(60);
 
 /// A set that watches how it is read, and does something of its own then.
 pub struct Probe {

@@ -167,6 +167,18 @@ def crops(tensors):
     cases += [(((0.01, 0.05), usual[1]), "RGB", (16, 16), "portrait", (1, 0, i, 0)) for i in range(2)]
     for scale, ratio in [((0.9, 1.0), (2.5, 3.0)), ((0.9, 1.0), (0.1, 0.2)), ((1.0, 1.0), (1.3, 1.7))]:
         cases += [((scale, ratio), "RGB", (12, 12), "landscape", (2**63 + 5, 2**40, 9, 0))]
+    # Of many keys the first whose sizes fit in the second, and in the last attempt.
+    wide = ((0.5, 1.0), (0.2, 5.0))
+    for attempt in (2, 10):
+        image = Image.open(PICTURES / "landscape.png")
+        for index in range(10_000):
+            key = (2, 0, index, 0)
+            timm.data.transforms.random = of_view("crop", key)
+            timm.data.transforms.RandomResizedCropAndInterpolation.get_params(image, *wide)
+            # Two words a number, two numbers an attempt, two more for its place.
+            if timm.data.transforms.random.drawn == 4 * attempt + 4:
+                cases.append((wide, "RGB", (12, 12), "landscape", key))
+                break
     for (scale, ratio), mode, size, file, key in cases:
         image = Image.open(PICTURES / f"{file}.png").convert(mode)
         timm.data.transforms.random = of_view("crop", key)
