@@ -187,6 +187,7 @@ fn the_layers_that_lose_gradients_are_not_used() {
         "losses",
         "trainer",
         "evaluation",
+        "lens",
         "experiment",
     ] {
         none(package, &traps);

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use spectralkd_base::machine::{cores, processor, vectors};
 use spectralkd_hub::{Hub, Reached};
 use sysinfo::{DiskRefreshKind, Disks, MemoryRefreshKind, System};
-
-use crate::machine::{cores, processor, vectors};
 
 /// Free disk below which a warning is due: the largest weights of the registry are 1.4 GB.
 const LITTLE_DISK: u64 = 2 << 30;

@@ -65,14 +65,6 @@ pub enum Error {
         /// The nearest of them.
         suggestion: Option<String>,
     },
-    /// Images do not fit the model that they are given to.
-    #[error("{}: {problem}", path.display())]
-    Images {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with them, and what to do next.
-        problem: String,
-    },
     /// Something that the experiment needs was not given.
     #[error("{0}")]
     Missing(String),

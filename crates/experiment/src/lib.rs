@@ -8,9 +8,8 @@
 //! - [`task`]: one classifier in training, as the trainer sees it; [`floor`]: the linear one;
 //! - [`students`]: all runs, side by side; [`scoring`]: accuracy;
 //! - [`results`]: the table and its verdicts; [`report`]: figures and the page;
-//! - [`folder`], [`manifest`], [`export`]: what stays on the disk; [`machine`]: where it came about;
-//! - [`inference`]: any model by its name, on pictures and tensors; [`lens`]: its spectra, and two models layer by
-//!   layer; [`doctor`]: what this machine offers;
+//! - [`folder`], [`manifest`], [`export`]: what stays on the disk;
+//! - [`doctor`]: what this machine offers;
 //! - [`speed`]: how fast all this runs here;
 //! - [`reproduce`](mod@reproduce): all of the above in order.
 //!
@@ -47,10 +46,7 @@ pub mod error;
 pub mod export;
 pub mod floor;
 pub mod folder;
-pub mod inference;
 pub mod layer_pairs;
-pub mod lens;
-pub mod machine;
 pub mod manifest;
 pub mod plan;
 pub mod report;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device};
+use spectralkd_base::files::write_json;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
 use spectralkd_losses::{self as losses, DistillationLoss, FeatureLoss, SpectralForm};
@@ -24,7 +25,7 @@ use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::floor::PixelClassifier;
 use crate::folder::RunFolder;
-use crate::manifest::{read_json, write_json};
+use crate::manifest::read_json;
 use crate::results::{FLOOR, RunResult};
 use crate::task::{ClassifierTask, Feed, Guide, TEST_LOSS, TEST_TOP1, TEST_TOP5};
 use crate::teacher::LoadedTeacher;
@@ -199,7 +200,7 @@ impl Workshop<'_> {
             loss: metric(TEST_LOSS),
             seconds: outcome.history.iter().map(|e| e.seconds).sum(),
         };
-        write_json(&folder.join("result.json"), &result)
+        Ok(write_json(&folder.join("result.json"), &result)?)
     }
 
     fn student(&self, variant: &Variant, seed: u64) -> Result<(ClassifierTask, TrainConfig)> {

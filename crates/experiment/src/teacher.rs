@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
+use spectralkd_base::digest::file_sha256;
 use spectralkd_base::progress::Progress;
 use spectralkd_hub::{Hub, Reference, Source};
 use spectralkd_models::{VisionModel, frozen, weights};
 
 use crate::config::{Teacher, Weights};
 use crate::error::{Error, Result};
-use crate::manifest::{WeightsManifest, file_sha256, read_json};
+use crate::manifest::{WeightsManifest, read_json};
 
 /// A teacher that gives outputs and no gradients.
 pub struct LoadedTeacher {

@@ -1,9 +1,9 @@
 //! File, profile and `--set` laid over one another.
 
 use serde::Deserialize;
+use spectralkd_base::nearest;
 use toml::{Table, Value};
 
-use super::nearest::nearest;
 use super::raw::RawExperiment;
 use super::source::Source;
 use crate::error::{ConfigError, Error, Result};

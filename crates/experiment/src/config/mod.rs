@@ -9,7 +9,6 @@
 
 mod check;
 mod merge;
-mod nearest;
 mod pairs;
 pub mod raw;
 mod source;
@@ -17,8 +16,9 @@ mod valid;
 
 use std::path::{Path, PathBuf};
 
+use spectralkd_base::nearest;
+
 pub use merge::Merged;
-pub use nearest::nearest;
 pub use pairs::{Pairs, check_list};
 pub use source::Source;
 pub use toml::Value;

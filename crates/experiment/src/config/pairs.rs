@@ -1,10 +1,10 @@
 //! `distillation.pairs`: which layers are aligned, listed or chosen by a strategy.
 
 use serde::Serialize;
+use spectralkd_base::nearest;
 use spectralkd_evaluation::pairs::{Scores, Strategy, choose};
 use spectralkd_models::ModelInfo;
 
-use super::nearest;
 use toml::Value;
 
 /// The key, for errors.

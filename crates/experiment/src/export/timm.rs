@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use serde::Deserialize;
+use spectralkd_base::digest::file_sha256;
 use spectralkd_datasets::fashion_mnist;
 use spectralkd_models::export::{self, Card, Exported, Preprocessing};
 use spectralkd_models::{ModelConfig, weights};
 
 use crate::error::{Error, Result};
-use crate::manifest::{Manifest, file_sha256, read_json};
+use crate::manifest::{Manifest, read_json};
 use crate::results::RunResult;
 
 /// The part of the resized picture that is kept: all, as in training.

@@ -1,6 +1,7 @@
 //! What one measurement found, as one line of JSON.
 
 use serde::{Deserialize, Serialize};
+use spectralkd_base::machine::machine;
 use spectralkd_losses::SpectralForm;
 
 use super::case::{Case, Length};
@@ -8,7 +9,6 @@ use super::ceiling::Ceiling;
 use super::runs::Timing;
 use super::summary::Summary;
 use crate::error::{Error, Result};
-use crate::machine::machine;
 
 /// One case, measured. Fields that a case has no use for are `null` in JSON, not left out, so that records of all cases
 /// (and of `benches/pytorch/speed.py`) have the same keys.

@@ -1,7 +1,8 @@
 //! Checks of `[[variants]]` and `[comparison]`.
 
+use spectralkd_base::nearest;
+
 use super::{Fail, positive};
-use crate::config::nearest::nearest;
 use crate::config::raw::{RawComparison, RawFeature, RawLogits, RawVariant};
 use crate::config::valid::{Comparison, Feature, Logits, Variant};
 use crate::error::Result;

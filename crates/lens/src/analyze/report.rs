@@ -8,19 +8,19 @@ use spectralkd_evaluation::spectra::{
 };
 use spectralkd_report::page::{Cell, Column, Report, Section, Table};
 
-use super::super::Options;
-use super::super::output::Output;
-use super::{Seen, TABLES};
+use super::{AnalysedSource, TABLES};
+use crate::Options;
 use crate::error::Result;
+use crate::output_folder::OutputFolder;
 
 /// Draws the figures and writes the page; its path.
 pub(super) fn write(
-    output: &Output,
-    all: &[Seen],
+    output: &OutputFolder,
+    all: &[AnalysedSource],
     options: &Options,
     permutations: usize,
 ) -> Result<PathBuf> {
-    let models: Vec<&AnalysedModel> = all.iter().map(|seen| &seen.model).collect();
+    let models: Vec<&AnalysedModel> = all.iter().map(|analysed| &analysed.model).collect();
     let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
     let images = models.iter().map(|model| model.images).max().unwrap_or(0);
     let together = vec![
@@ -42,23 +42,26 @@ pub(super) fn write(
             .paragraph(DEPTH)
             .figures(together),
     );
-    for seen in all {
-        let figures = vec![spectra_figure(&seen.model)?, radial_figure(&seen.model)?];
+    for analysed in all {
+        let figures = vec![
+            spectra_figure(&analysed.model)?,
+            radial_figure(&analysed.model)?,
+        ];
         output.figures(&figures)?;
-        let files = TABLES.map(|name| match seen.folder.as_str() {
+        let files = TABLES.map(|name| match analysed.folder.as_str() {
             "" => (name.to_owned(), name.to_owned()),
             folder => (name.to_owned(), format!("{folder}/{name}")),
         });
         report = report.section(
-            Section::new(format!("Layers of {}", seen.model.name))
+            Section::new(format!("Layers of {}", analysed.model.name))
                 .paragraph(LAYERS)
                 .figures(figures)
-                .table(table(&seen.model))
+                .table(table(&analysed.model))
                 .files(files),
         );
     }
     let mut facts: Vec<(String, String)> = (all.iter())
-        .map(|seen| (seen.model.name.clone(), seen.origin.clone()))
+        .map(|analysed| (analysed.model.name.clone(), analysed.origin.clone()))
         .collect();
     facts.push(("images".into(), options.images_in_words()));
     facts.push((

@@ -12,7 +12,7 @@ use spectralkd_evaluation::accuracy::Accuracy;
 use spectralkd_models::Taps;
 use spectralkd_nn::Pass;
 
-use super::Checkpoint;
+use crate::LoadedModel;
 use crate::error::{Error, Result};
 
 /// How well a model does.
@@ -60,13 +60,13 @@ enum Source {
 /// The folder is neither, an image cannot be read, images or classes do not fit the model, or
 /// logits are not finite.
 pub fn evaluate(
-    checkpoint: &Checkpoint,
+    loaded: &LoadedModel,
     folder: &Path,
     split: Option<&str>,
     batch: usize,
     progress: &dyn Progress,
 ) -> Result<Evaluation> {
-    let images = Labelled::open(checkpoint, folder, split)?;
+    let images = Labelled::open(loaded, folder, split)?;
     let count = images.count;
     let mut accuracy = Accuracy::new();
     let mut stage = progress.stage("evaluation", count as u64, "images");
@@ -76,17 +76,15 @@ pub fn evaluate(
             .map(|i| i as u32)
             .collect();
         let (pixels, labels) = images.batch(&indices)?;
-        let result = checkpoint
-            .model
-            .forward(&pixels, &Taps::None, &Pass::eval())?;
+        let result = loaded.model.forward(&pixels, &Taps::None, &Pass::eval())?;
         accuracy.push(&result.logits, &labels)?;
         stage.advance(indices.len() as u64);
         stage.message(&format!("top-1 {:.2} %", 100.0 * accuracy.top1()?));
     }
     Ok(Evaluation {
-        model: checkpoint.name.clone(),
-        weights: checkpoint.origin.clone(),
-        weights_sha256: checkpoint.sha256.clone(),
+        model: loaded.name.clone(),
+        weights: loaded.origin.clone(),
+        weights_sha256: loaded.sha256.clone(),
         data: images.name,
         images: accuracy.samples(),
         top1: 100.0 * accuracy.top1()?,
@@ -97,53 +95,48 @@ pub fn evaluate(
 }
 
 impl Labelled {
-    fn open(checkpoint: &Checkpoint, folder: &Path, split: Option<&str>) -> Result<Self> {
+    fn open(loaded: &LoadedModel, folder: &Path, split: Option<&str>) -> Result<Self> {
         match kind(folder)? {
-            Kind::Classes => Self::pictures(checkpoint, folder),
-            Kind::Idx => Self::idx(checkpoint, folder, split),
-            Kind::Pictures => Err(Error::Missing(format!(
-                "the pictures of {} have no labels: an evaluation needs a folder for each class",
-                folder.display()
-            ))),
+            Kind::Classes => Self::pictures(loaded, folder),
+            Kind::Idx => Self::idx(loaded, folder, split),
+            Kind::Pictures => Err(no_labels(folder)),
         }
     }
 
-    fn pictures(checkpoint: &Checkpoint, folder: &Path) -> Result<Self> {
+    fn pictures(loaded: &LoadedModel, folder: &Path) -> Result<Self> {
         let pictures = ImageFolder::open(folder)?;
-        let (classes, logits) = (pictures.classes().len(), checkpoint.model.info().classes);
+        let (classes, logits) = (pictures.classes().len(), loaded.model.info().classes);
         if classes != logits {
-            return Err(Error::Missing(format!(
-                "{} has {classes} class folders, and {} has {logits} logits: classes are numbered by the order of \
-                 their folders' names, so that there must be one for each",
-                folder.display(),
-                checkpoint.name
-            )));
+            return Err(Error::Classes {
+                folder: folder.to_owned(),
+                classes,
+                model: loaded.name.clone(),
+                logits,
+            });
         }
         Ok(Self {
             count: pictures.len(),
             name: folder.display().to_string(),
-            source: Source::Pictures(pictures, checkpoint.preprocess()?),
+            source: Source::Pictures(pictures, loaded.preprocess()?),
         })
     }
 
-    fn idx(checkpoint: &Checkpoint, folder: &Path, split: Option<&str>) -> Result<Self> {
+    fn idx(loaded: &LoadedModel, folder: &Path, split: Option<&str>) -> Result<Self> {
         let (split, set) = match split {
             Some(split) => (split.to_owned(), idx::read_split(folder, split)?),
             None => idx::evaluation_split(folder)?,
         };
-        let image = checkpoint.model.info().image;
+        let image = loaded.model.info().image;
         if set.shape() != image {
-            let sizes = |[c, h, w]: [usize; 3]| format!("{c} x {h} x {w}");
-            return Err(Error::Missing(format!(
-                "the images of {} are {} (channels, height, width), and {} takes {}",
-                folder.display(),
-                sizes(set.shape()),
-                checkpoint.name,
-                sizes(image)
-            )));
+            return Err(Error::ImageShape {
+                folder: folder.to_owned(),
+                images: set.shape(),
+                model: loaded.name.clone(),
+                takes: image,
+            });
         }
         let (count, plain) = (set.len(), Augment { flip: false });
-        let loader = Loader::new(Arc::new(set), checkpoint.normalise.clone(), plain, 0)?;
+        let loader = Loader::new(Arc::new(set), loaded.normalise.clone(), plain, 0)?;
         Ok(Self {
             count,
             name: format!("{} ({split})", folder.display()),
@@ -156,9 +149,7 @@ impl Labelled {
         match &self.source {
             Source::Pictures(pictures, preprocess) => {
                 let batch = pictures.batch(indices, preprocess)?;
-                let labels = batch.labels.ok_or_else(|| {
-                    Error::Missing(format!("the pictures of {} have no labels", self.name))
-                })?;
+                let labels = batch.labels.ok_or_else(|| no_labels(self.name.as_ref()))?;
                 Ok((batch.images, labels))
             }
             Source::Idx(loader) => {
@@ -166,5 +157,11 @@ impl Labelled {
                 Ok((batch.images, batch.labels))
             }
         }
+    }
+}
+
+fn no_labels(folder: &Path) -> Error {
+    Error::NoLabels {
+        folder: folder.to_owned(),
     }
 }

@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use spectralkd_base::progress::Progress;
 use spectralkd_evaluation::spectra::{AnalysedModel, AnalysisOptions, ModelAnalysis};
 
-use super::Options;
-use super::output::{Looked, Output};
 use crate::error::{Error, Result};
-use crate::inference::{Opened, Subject};
+use crate::output_folder::{OutputFolder, SourceRecord};
+use crate::{FeatureReader, FeatureSource, Options};
 
 /// Images on which the channel orders are compared, at most.
 const PERMUTATION_IMAGES: usize = 64;
@@ -25,7 +24,7 @@ pub struct Analysed {
 }
 
 /// One model or file after its last image.
-struct Seen {
+struct AnalysedSource {
     model: AnalysedModel,
     origin: String,
     notes: Vec<String>,
@@ -33,52 +32,50 @@ struct Seen {
     folder: String,
 }
 
-/// Analyses every subject, one after the other and batch by batch, with `permutations` random orders of its channels
-/// as the control (0 for none), and writes tables, figures, a report and a manifest. The tables of several subjects
+/// Analyses every source, one after the other and batch by batch, with `permutations` random orders of its channels
+/// as the control (0 for none), and writes tables, figures, a report and a manifest. The tables of several sources
 /// lie in folders named after them.
 ///
 /// # Errors
-/// A model or images cannot be loaded, two subjects have one name, or the folder cannot be written.
+/// A model or images cannot be loaded, two sources have one name, or the folder cannot be written.
 pub fn analyze(
-    subjects: &[Subject],
+    sources: &[FeatureSource],
     options: &Options,
     permutations: usize,
     progress: &dyn Progress,
 ) -> Result<Analysed> {
-    let output = Output::make(&options.out, options.fresh)?;
+    let output = OutputFolder::make(&options.out, options.fresh)?;
     let settings = AnalysisOptions {
         seed: options.seed,
         permutations,
         permutation_images: PERMUTATION_IMAGES,
     };
-    let mut all: Vec<Seen> = Vec::new();
-    for subject in subjects {
-        let mut opened = subject.open(options.images.as_ref(), progress)?;
-        opened.truncate(options.limited(opened.images()));
-        let label = opened.label.clone();
-        if all.iter().any(|seen| seen.model.name == label) {
-            return Err(Error::Missing(format!(
-                "two subjects are called {label}: give them names with label="
-            )));
+    let mut all: Vec<AnalysedSource> = Vec::new();
+    for source in sources {
+        let mut features = FeatureReader::open(source, options.images.as_ref(), progress)?;
+        features.truncate(options.limited(features.images()));
+        let label = features.label.clone();
+        if all.iter().any(|analysed| analysed.model.name == label) {
+            return Err(Error::SameLabel { label });
         }
-        let folder = if subjects.len() == 1 {
+        let folder = if sources.len() == 1 {
             String::new()
         } else {
             folder_name(&label, all.len())
         };
-        let seen = Seen {
-            model: look(&mut opened, options.batch, settings, progress)?,
-            origin: opened.origin(),
-            notes: opened.notes().to_vec(),
+        let analysed = AnalysedSource {
+            model: analyse(&mut features, options.batch, settings, progress)?,
+            origin: features.origin(),
+            notes: features.notes().to_vec(),
             folder,
         };
-        write_tables(&output, &seen)?;
-        all.push(seen);
+        write_tables(&output, &analysed)?;
+        all.push(analysed);
     }
-    let looked: Vec<Looked<'_>> = all.iter().map(Seen::looked).collect();
+    let records: Vec<SourceRecord<'_>> = all.iter().map(AnalysedSource::record).collect();
     output.manifest(
         &options.provenance,
-        &looked,
+        &records,
         options.images_in_words(),
         serde_json::json!({
             "seed": settings.seed,
@@ -93,18 +90,18 @@ pub fn analyze(
 }
 
 /// Streams all images through the analysis.
-fn look(
-    opened: &mut Opened,
+fn analyse(
+    features: &mut FeatureReader,
     batch: usize,
     settings: AnalysisOptions,
     progress: &dyn Progress,
 ) -> Result<AnalysedModel> {
-    let (label, count) = (opened.label.clone(), opened.images());
+    let (label, count) = (features.label.clone(), features.images());
     let mut analysis = ModelAnalysis::new(&label, settings);
     let mut stage = progress.stage(&label, count as u64, "images");
     for first in (0..count).step_by(batch.max(1)) {
         let some = batch.max(1).min(count - first);
-        analysis.push(&opened.batch(first, some)?)?;
+        analysis.push(&features.batch(first, some)?)?;
         stage.advance(some as u64);
     }
     Ok(analysis.finish()?)
@@ -120,7 +117,7 @@ fn folder_name(label: &str, number: usize) -> String {
     format!("{}-{name}", number + 1)
 }
 
-/// The tables of a subject.
+/// The tables of a source.
 const TABLES: [&str; 6] = [
     "spectra.csv",
     "intensity.csv",
@@ -130,15 +127,15 @@ const TABLES: [&str; 6] = [
     "summary.csv",
 ];
 
-fn write_tables(output: &Output, seen: &Seen) -> Result<()> {
+fn write_tables(output: &OutputFolder, analysed: &AnalysedSource) -> Result<()> {
     let sub;
-    let folder = if seen.folder.is_empty() {
+    let folder = if analysed.folder.is_empty() {
         output
     } else {
-        sub = output.sub(&seen.folder)?;
+        sub = output.sub(&analysed.folder)?;
         &sub
     };
-    let model = &seen.model;
+    let model = &analysed.model;
     let texts = [
         model.spectra_csv(),
         model.intensity_csv(),
@@ -153,18 +150,18 @@ fn write_tables(output: &Output, seen: &Seen) -> Result<()> {
         .try_for_each(|(name, text)| folder.save(name, &text))
 }
 
-fn text(all: &[Seen]) -> String {
+fn text(all: &[AnalysedSource]) -> String {
     let mut lines = Vec::new();
-    for seen in all {
+    for analysed in all {
         lines.push(format!(
             "{} ({} images)",
-            seen.model.name, seen.model.images
+            analysed.model.name, analysed.model.images
         ));
         lines.push(format!(
             "{:>6}  {:>10}  {:>10}  {:>14}",
             "layer", "intensity", "normalised", "effective rank"
         ));
-        for layer in &seen.model.layers {
+        for layer in &analysed.model.layers {
             let optional = |value: Option<f64>, decimals: usize| {
                 value.map_or_else(String::new, |value| format!("{value:.decimals$}"))
             };
@@ -180,9 +177,9 @@ fn text(all: &[Seen]) -> String {
     lines.join("\n")
 }
 
-impl Seen {
-    fn looked(&self) -> Looked<'_> {
-        Looked {
+impl AnalysedSource {
+    fn record(&self) -> SourceRecord<'_> {
+        SourceRecord {
             label: &self.model.name,
             origin: &self.origin,
             images: self.model.images as usize,

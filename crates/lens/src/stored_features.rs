@@ -1,4 +1,4 @@
-//! One side of a comparison: features in a file, written first where a model has to give them.
+//! The features of one side of a comparison, in a file that can be read layer by layer.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,16 @@ use spectralkd_base::progress::Progress;
 use spectralkd_evaluation::compare::Features;
 use spectralkd_models::Taps;
 
-use super::Options;
-use super::output::{Looked, Output};
 use crate::error::{Error, Result};
-use crate::inference::{
-    Checkpoint, FeatureFile, Images, ImagesFrom, Subject, SubjectSource, features,
+use crate::output_folder::{OutputFolder, SourceRecord};
+use crate::{
+    FeatureFile, FeatureSource, FeaturesFrom, ImagesFrom, LoadedModel, ModelImages, Options,
+    features,
 };
 
-/// One side, its features in a file.
-pub(super) struct Side {
+/// Features in a file: one that was there, or one that a model has written for this comparison, which is removed in
+/// the end.
+pub(crate) struct StoredFeatures {
     pub label: String,
     pub origin: String,
     notes: Vec<String>,
@@ -25,33 +26,30 @@ pub(super) struct Side {
     temporary: Option<PathBuf>,
 }
 
-impl Side {
-    /// Opens the file, or lets the model write one into `output`, named after `side`.
+impl StoredFeatures {
+    /// Opens the file, or lets the model write one into `output`, named after its `side`.
     pub fn new(
-        subject: &Subject,
+        source: &FeatureSource,
         side: &str,
         options: &Options,
-        output: &Output,
+        output: &OutputFolder,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        match &subject.source {
-            SubjectSource::Features(path) => Self::from_file(subject, path, options),
-            SubjectSource::Model(request) => {
-                let from = options.images.as_ref().ok_or_else(|| {
-                    Error::Missing("a model needs images: give --images or --input".into())
-                })?;
-                let checkpoint = Checkpoint::load(request, progress)?;
+        match &source.from {
+            FeaturesFrom::File(path) => Self::from_file(source, path, options),
+            FeaturesFrom::Model(request) => {
+                let from = options.images.as_ref().ok_or(Error::NoImages)?;
+                let loaded = LoadedModel::load(request, progress)?;
                 let path = output.path(&format!("{side}.features.safetensors"));
-                Self::from_model(subject, checkpoint, from, path, options, progress)
+                Self::from_model(source, loaded, from, path, options, progress)
             }
         }
     }
 
-    fn from_file(subject: &Subject, path: &Path, options: &Options) -> Result<Self> {
+    fn from_file(source: &FeatureSource, path: &Path, options: &Options) -> Result<Self> {
         let file = FeatureFile::open(path)?;
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         Ok(Self {
-            label: subject.label.clone().unwrap_or_else(|| stem.into_owned()),
+            label: source.label_or(&file.name()),
             origin: path.display().to_string(),
             notes: Vec::new(),
             images: options.limited(file.images()),
@@ -61,30 +59,30 @@ impl Side {
     }
 
     fn from_model(
-        subject: &Subject,
-        checkpoint: Checkpoint,
+        source: &FeatureSource,
+        loaded: LoadedModel,
         from: &ImagesFrom,
         path: PathBuf,
         options: &Options,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let mut images = Images::open(from, &checkpoint)?;
+        let mut images = ModelImages::open(from, &loaded)?;
         images.truncate(options.limited(images.len()));
         let (batch, count) = (options.batch, images.len());
-        features::write(&checkpoint, &mut images, &Taps::All, batch, &path, progress)?;
-        let label = subject.label.clone();
+        features::write(&loaded, &mut images, &Taps::All, batch, &path, progress)?;
         Ok(Self {
-            label: label.unwrap_or_else(|| checkpoint.name.clone()),
-            origin: checkpoint.in_words(),
-            notes: checkpoint.notes,
+            label: source.label_or(&loaded.name),
+            origin: loaded.in_words(),
+            notes: loaded.notes,
             images: count,
             file: FeatureFile::open(&path)?,
             temporary: Some(path),
         })
     }
 
-    pub fn looked(&self) -> Looked<'_> {
-        Looked {
+    /// What the manifest says of it.
+    pub fn record(&self) -> SourceRecord<'_> {
+        SourceRecord {
             label: &self.label,
             origin: &self.origin,
             images: self.images,
@@ -93,7 +91,7 @@ impl Side {
     }
 }
 
-impl Features for Side {
+impl Features for StoredFeatures {
     fn name(&self) -> &str {
         &self.label
     }
@@ -117,7 +115,7 @@ impl Features for Side {
     }
 }
 
-impl Drop for Side {
+impl Drop for StoredFeatures {
     fn drop(&mut self) {
         if let Some(path) = &self.temporary {
             // What cannot be removed can be made again and does no harm.

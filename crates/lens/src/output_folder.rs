@@ -1,20 +1,20 @@
-//! The folder that a look through the lens leaves behind.
+//! The folder that an analysis or a comparison leaves behind.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use spectralkd_base::files::write_atomic;
+use spectralkd_base::files::{write_atomic, write_json};
+use spectralkd_base::folders::{make, move_aside};
+use spectralkd_base::machine::machine;
+use spectralkd_base::provenance::{Provenance, now};
 use spectralkd_report::figure::Figure;
 use spectralkd_report::page::Report;
 
 use crate::error::{Error, Result};
-use crate::folder::move_aside;
-use crate::machine::machine;
-use crate::manifest::{Provenance, now, write_json};
 
 /// A folder of tables, figures, a report and a manifest.
-pub(super) struct Output {
+pub(crate) struct OutputFolder {
     root: PathBuf,
 }
 
@@ -24,21 +24,21 @@ struct Manifest<'a> {
     started: String,
     provenance: &'a Provenance,
     machine: String,
-    subjects: Vec<Looked<'a>>,
+    subjects: Vec<SourceRecord<'a>>,
     images: String,
     settings: serde_json::Value,
 }
 
 /// One model or file, as the manifest names it.
 #[derive(Clone, Copy, Serialize)]
-pub(super) struct Looked<'a> {
+pub(crate) struct SourceRecord<'a> {
     pub label: &'a str,
     pub origin: &'a str,
     pub images: usize,
     pub notes: &'a [String],
 }
 
-impl Output {
+impl OutputFolder {
     /// Makes the folder; an earlier one is moved aside if `fresh`.
     ///
     /// # Errors
@@ -48,12 +48,11 @@ impl Output {
         if occupied && fresh {
             move_aside(root)?;
         } else if occupied {
-            return Err(Error::Missing(format!(
-                "{} is not empty: name another folder with --out, or move this one aside with --fresh",
-                root.display()
-            )));
+            return Err(Error::NotEmpty {
+                folder: root.to_owned(),
+            });
         }
-        fs::create_dir_all(root).map_err(Error::write(root))?;
+        make(root)?;
         Ok(Self {
             root: root.to_owned(),
         })
@@ -62,7 +61,7 @@ impl Output {
     /// A folder within this one; made if it is not there.
     pub fn sub(&self, name: &str) -> Result<Self> {
         let root = self.root.join(name);
-        fs::create_dir_all(&root).map_err(Error::write(&root))?;
+        make(&root)?;
         Ok(Self { root })
     }
 
@@ -96,7 +95,7 @@ impl Output {
     pub fn manifest(
         &self,
         provenance: &Provenance,
-        subjects: &[Looked<'_>],
+        subjects: &[SourceRecord<'_>],
         images: String,
         settings: serde_json::Value,
     ) -> Result<()> {
@@ -108,6 +107,6 @@ impl Output {
             images,
             settings,
         };
-        write_json(&self.path("manifest.json"), &manifest)
+        Ok(write_json(&self.path("manifest.json"), &manifest)?)
     }
 }

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use spectralkd_datasets::{ImageFolder, Preprocess};
 use spectralkd_models::tensor_file::Slices;
 
-use super::Checkpoint;
+use crate::LoadedModel;
 use crate::error::{Error, Result};
 
 /// The tensor of a file that holds images.
@@ -23,7 +23,7 @@ pub enum ImagesFrom {
 }
 
 /// Images of the shape that a model takes, batch by batch.
-pub struct Images {
+pub struct ModelImages {
     source: Source,
     count: usize,
 }
@@ -33,18 +33,18 @@ enum Source {
     Folder(ImageFolder, Preprocess),
 }
 
-impl Images {
+impl ModelImages {
     /// Opens the images for a model.
     ///
     /// # Errors
     /// The file or folder cannot be read, holds no images, or its images do not have the model's
     /// shape.
-    pub fn open(from: &ImagesFrom, checkpoint: &Checkpoint) -> Result<Self> {
-        let [channels, height, width] = checkpoint.model.info().image;
+    pub fn open(from: &ImagesFrom, loaded: &LoadedModel) -> Result<Self> {
+        let [channels, height, width] = loaded.model.info().image;
         match from {
             ImagesFrom::Tensor(path) => {
                 let slices = Slices::open(path, TENSOR)?;
-                let problem = |problem: String| Error::Images {
+                let problem = |problem: String| Error::TensorFile {
                     path: path.clone(),
                     problem,
                 };
@@ -57,7 +57,7 @@ impl Images {
                     ref other => Err(problem(format!(
                         "`{TENSOR}` has the shape {other:?}, and {} takes [B, {channels}, {height}, {width}]; \
                          --img-size and --in-chans build the model for other images",
-                        checkpoint.name
+                        loaded.name
                     ))),
                 }
             }
@@ -65,7 +65,7 @@ impl Images {
                 let pictures = ImageFolder::open(folder)?;
                 Ok(Self {
                     count: pictures.len(),
-                    source: Source::Folder(pictures, checkpoint.preprocess()?),
+                    source: Source::Folder(pictures, loaded.preprocess()?),
                 })
             }
         }
@@ -86,7 +86,7 @@ impl Images {
         self.count == 0
     }
 
-    /// Images `first .. first + count` (within [`Images::len`]) as f32 [count, C, H, W].
+    /// Images `first .. first + count` (within [`ModelImages::len`]) as f32 [count, C, H, W].
     ///
     /// # Errors
     /// A file cannot be read, or holds what is no image.

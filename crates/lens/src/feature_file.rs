@@ -33,7 +33,7 @@ impl FeatureFile {
     /// The file cannot be read or is no safetensors file; it holds no `features.<i>`; one of them is not f32
     /// [B, C, H, W]; or they are of different numbers of images.
     pub fn open(path: &Path) -> Result<Self> {
-        let problem = |problem: String| Error::Images {
+        let problem = |problem: String| Error::TensorFile {
             path: path.to_owned(),
             problem,
         };
@@ -80,6 +80,12 @@ impl FeatureFile {
         &self.path
     }
 
+    /// The file's name without its ending, by which figures call it.
+    pub fn name(&self) -> String {
+        let stem = self.path.file_stem().unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    }
+
     /// The number of images, at least 1.
     pub fn images(&self) -> usize {
         self.images
@@ -103,7 +109,7 @@ impl FeatureFile {
         let layer = self.layers.iter_mut().find(|layer| layer.index == index);
         match layer {
             Some(layer) => Ok(layer.slices.read(first, count)?),
-            None => Err(Error::Images {
+            None => Err(Error::TensorFile {
                 path: self.path.clone(),
                 problem: format!("it holds no `{PREFIX}{index}`"),
             }),

@@ -1,22 +1,17 @@
 //! A model with its weights, found by name.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::Device;
+use spectralkd_base::digest::file_sha256;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::{Normalise, Preprocess};
-use spectralkd_hub::{Cause, Hub, HubError, Reference, RemoteFile, Revision, Source};
 use spectralkd_models::export::{self, Preprocessing};
 use spectralkd_models::{ModelConfig, VisionModel, registry, weights};
 
 use crate::error::{Error, Result};
-use crate::manifest::file_sha256;
-
-/// The file that says what model a folder holds.
-const CONFIG: &str = "config.json";
-/// Where weights stand in a repository of the hub, best first.
-const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+use crate::found_weights::FoundWeights;
 
 /// Sizes that differ from those of the named model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +26,7 @@ pub struct Sizes {
 
 /// Which model, with which weights.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct ModelRequest {
     /// A name of the registry, "cait_s24_224" or "cait_s24_224.fb_dist_in1k". It may be left out
     /// where the weights stand in a folder (or repository) with a `config.json`.
     pub model: Option<String>,
@@ -43,7 +38,7 @@ pub struct Request {
 }
 
 /// A frozen model and where it came from.
-pub struct Checkpoint {
+pub struct LoadedModel {
     /// timm's name of the model.
     pub name: String,
     /// Its sizes.
@@ -63,30 +58,20 @@ pub struct Checkpoint {
     pub notes: Vec<String>,
 }
 
-impl Checkpoint {
+impl LoadedModel {
     /// Finds, fetches, checks and loads what is asked for.
     ///
     /// # Errors
     /// The name is unknown (the error lists all), no model is named and the weights do not say
     /// which one they are, a download failed, or the weights do not fit.
-    pub fn load(request: &Request, progress: &dyn Progress) -> Result<Self> {
+    pub fn load(request: &ModelRequest, progress: &dyn Progress) -> Result<Self> {
         let entry = request.model.as_deref().map(registry::find).transpose()?;
         let address = match (&request.weights, &entry) {
             (Some(weights), _) => weights.clone(),
             (None, Some(entry)) => format!("hf://{}", entry.repository()),
-            (None, None) => {
-                return Err(Error::Missing(
-                    "name a model with --model (`cargo xtask models` lists them), or weights that say what they \
-                     are with --weights"
-                        .into(),
-                ));
-            }
+            (None, None) => return Err(Error::NoModel),
         };
-        let found = if Reference::looks_like_one(&address) {
-            Found::on_hub(&address, entry.is_none(), progress)?
-        } else {
-            Found::here(&address)?
-        };
+        let found = FoundWeights::find(&address, entry.is_none(), progress)?;
         let (name, config, preprocessing) = match (entry, &found.described) {
             (Some(entry), _) => (
                 entry.name.to_owned(),
@@ -94,16 +79,12 @@ impl Checkpoint {
                 entry.preprocessing.into(),
             ),
             (None, Some(folder)) => described(folder)?,
-            (None, None) => {
-                return Err(Error::Missing(format!(
-                    "{address} does not say which model it holds: name it with --model (`cargo xtask models` lists them)"
-                )));
-            }
+            (None, None) => return Err(Error::UnknownWeights { address }),
         };
         let config = request.sizes.apply(config);
         let normalise = normalise(&preprocessing, config.in_chans());
         let fresh = Stream::new(0, "fresh parameters");
-        let loaded = weights::load_adapted(&found.weights, &config, &fresh, &Device::Cpu)?;
+        let loaded = weights::load_adapted(&found.path, &config, &fresh, &Device::Cpu)?;
         let sha256 = file_sha256(&loaded.path)?;
         Ok(Self {
             name,
@@ -132,17 +113,16 @@ impl Checkpoint {
     pub fn preprocess(&self) -> Result<Preprocess> {
         let [channels, height, width] = self.model.info().image;
         if self.preprocessing.interpolation != "bicubic" {
-            return Err(Error::Missing(format!(
-                "the pictures of {} are resized by {} interpolation, and only bicubic is known here: give tensors \
-                 with --input",
-                self.name, self.preprocessing.interpolation
-            )));
+            return Err(Error::Interpolation {
+                model: self.name.clone(),
+                interpolation: self.preprocessing.interpolation.clone(),
+            });
         }
         if channels != 3 {
-            return Err(Error::Missing(format!(
-                "{} takes images of {channels} channels, and pictures are read with 3",
-                self.name
-            )));
+            return Err(Error::Channels {
+                model: self.name.clone(),
+                channels,
+            });
         }
         Ok(Preprocess {
             size: [height, width],
@@ -193,70 +173,4 @@ fn normalise(preprocessing: &Preprocessing, channels: usize) -> Normalise {
         mean: fit(&preprocessing.mean),
         std: fit(&preprocessing.std),
     }
-}
-
-/// Weights that are on this machine now.
-struct Found {
-    /// A file or a folder.
-    weights: PathBuf,
-    /// The folder with their `config.json`, where there is one.
-    described: Option<PathBuf>,
-    /// Where they came from.
-    origin: String,
-}
-
-impl Found {
-    fn here(address: &str) -> Result<Self> {
-        let weights = PathBuf::from(address);
-        if !weights.exists() {
-            return Err(Error::Missing(format!(
-                "there are no weights at {address}: name a file, a folder or hf://owner/name"
-            )));
-        }
-        let folder = if weights.is_dir() {
-            Some(weights.as_path())
-        } else {
-            weights.parent()
-        };
-        let described = folder.filter(|folder| folder.join(CONFIG).is_file());
-        Ok(Self {
-            described: described.map(Path::to_owned),
-            origin: address.to_owned(),
-            weights,
-        })
-    }
-
-    fn on_hub(address: &str, describe: bool, progress: &dyn Progress) -> Result<Self> {
-        let reference: Reference = address.parse()?;
-        let hub = Hub::from_env()?;
-        let fetch = |name: &str| hub.fetch(&reference.file_or(name)?, progress);
-        let weights = match fetch(WEIGHTS[0]) {
-            // Older repositories hold PyTorch's own format alone.
-            Err(error) if reference.file.is_none() && is_no_file(&error) => {
-                fetch(WEIGHTS[1]).map_err(|_| error)?
-            }
-            other => other?,
-        };
-        let described = if describe {
-            let commit = Revision::Commit(weights.commit.clone());
-            let config = RemoteFile::new(reference.repo.clone(), commit, CONFIG)?;
-            let config = hub.fetch(&config, progress)?;
-            config.path.parent().map(Path::to_owned)
-        } else {
-            None
-        };
-        Ok(Self {
-            origin: format!("{address} at commit {}", weights.commit),
-            described,
-            weights: weights.path,
-        })
-    }
-}
-
-/// Whether the repository is there and the file is not.
-fn is_no_file(error: &HubError) -> bool {
-    let HubError::Fetch { cause, .. } = error else {
-        return false;
-    };
-    matches!(**cause, Cause::NotFound { what } if what != "repository" && what != "revision")
 }

@@ -5,13 +5,12 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use spectralkd_base::progress::Silent;
+use spectralkd_base::provenance::Provenance;
 use spectralkd_base::random::Stream;
-use spectralkd_experiment::inference::{Subject, SubjectSource};
-use spectralkd_experiment::lens::{self, Options};
-use spectralkd_experiment::manifest::Provenance;
+use spectralkd_lens::{FeatureSource, FeaturesFrom, Options, analyze, compare};
 
 /// A file of noise features: two layers of `channels` channels for five images.
-fn features(path: &Path, name: &str, channels: usize) -> Subject {
+fn features(path: &Path, name: &str, channels: usize) -> FeatureSource {
     let map = |layer: u64| {
         let mut noise = Stream::new(3, name).at(layer);
         let values = (0..5 * channels * 16).map(|_| noise.normal() as f32);
@@ -21,9 +20,9 @@ fn features(path: &Path, name: &str, channels: usize) -> Subject {
     let file = path.join(format!("{channels}.safetensors"));
     let tensors = [("features.0", map(0)), ("features.3", map(3))];
     candle_core::safetensors::save(&tensors.into(), &file).unwrap();
-    Subject {
+    FeatureSource {
         label: Some(name.to_owned()),
-        source: SubjectSource::Features(file),
+        from: FeaturesFrom::File(file),
     }
 }
 
@@ -56,9 +55,9 @@ fn column(text: &str, name: &str) -> Vec<f64> {
 #[test]
 fn one_model_leaves_its_tables_in_the_folder_itself() {
     let dir = tempfile::tempdir().unwrap();
-    let subject = features(dir.path(), "noise", 6);
+    let source = features(dir.path(), "noise", 6);
     let out = dir.path().join("out");
-    let seen = lens::analyze::analyze(&[subject], &options(&out), 20, &Silent).unwrap();
+    let seen = analyze::analyze(&[source], &options(&out), 20, &Silent).unwrap();
     assert!(seen.table.contains("noise (5 images)"), "{}", seen.table);
 
     let spectra = read(&out.join("spectra.csv"));
@@ -92,18 +91,18 @@ fn one_model_leaves_its_tables_in_the_folder_itself() {
 #[test]
 fn several_models_stand_on_one_axis_and_in_folders_of_their_own() {
     let dir = tempfile::tempdir().unwrap();
-    let subjects = [
+    let sources = [
         features(dir.path(), "a", 6),
         features(dir.path(), "../odd name", 4),
     ];
     let out = dir.path().join("out");
-    lens::analyze::analyze(&subjects, &options(&out), 0, &Silent).unwrap();
+    analyze::analyze(&sources, &options(&out), 0, &Silent).unwrap();
     assert!(out.join("1-a").join("spectra.csv").is_file());
     assert!(out.join("2-___odd_name").join("intensity.csv").is_file());
     let report = read(&out.join("report.html"));
     assert!(report.contains("have no control"));
 
-    let again = lens::analyze::analyze(&subjects, &options(&out), 0, &Silent);
+    let again = analyze::analyze(&sources, &options(&out), 0, &Silent);
     let text = again.unwrap_err().to_string();
     assert!(
         text.contains("is not empty") && text.contains("--fresh"),
@@ -113,12 +112,12 @@ fn several_models_stand_on_one_axis_and_in_folders_of_their_own() {
         fresh: true,
         ..options(&out)
     };
-    lens::analyze::analyze(&subjects[..1], &fresh, 0, &Silent).unwrap();
+    analyze::analyze(&sources[..1], &fresh, 0, &Silent).unwrap();
     assert!(dir.path().join("out.1").join("1-a").is_dir());
 
-    let twice = [subjects[0].clone(), subjects[0].clone()];
+    let twice = [sources[0].clone(), sources[0].clone()];
     let out = dir.path().join("twice");
-    let text = lens::analyze::analyze(&twice, &options(&out), 0, &Silent)
+    let text = analyze::analyze(&twice, &options(&out), 0, &Silent)
         .unwrap_err()
         .to_string();
     assert!(text.contains("label="), "{text}");
@@ -129,7 +128,7 @@ fn a_comparison_finds_a_model_in_itself() {
     let dir = tempfile::tempdir().unwrap();
     let noise = features(dir.path(), "noise", 6);
     let out = dir.path().join("out");
-    let seen = lens::compare::compare(&noise, &noise, &options(&out), &Silent).unwrap();
+    let seen = compare::compare(&noise, &noise, &options(&out), &Silent).unwrap();
     let csv = read(&out.join("compare.csv"));
     assert!(csv.starts_with("a_layer,b_layer,spectral_loss,mse,cka,spectrum_distance\n"));
     let (mse, cka) = (column(&csv, "mse"), column(&csv, "cka"));
@@ -152,9 +151,9 @@ fn files_that_are_no_features_are_refused_in_words() {
     let path = dir.path().join("x.safetensors");
     let open = |tensors: &[(&str, Tensor)]| {
         candle_core::safetensors::save(&tensors.iter().cloned().collect(), &path).unwrap();
-        let subject: Subject = path.display().to_string().parse().unwrap();
+        let source: FeatureSource = path.display().to_string().parse().unwrap();
         let out = dir.path().join("out");
-        lens::analyze::analyze(&[subject], &options(&out), 0, &Silent)
+        analyze::analyze(&[source], &options(&out), 0, &Silent)
             .unwrap_err()
             .to_string()
     };

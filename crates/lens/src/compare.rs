@@ -7,11 +7,10 @@ use spectralkd_evaluation::compare::{self, Comparison, Measure};
 use spectralkd_evaluation::pairs::{Choice, Strategy, choose};
 use spectralkd_report::page::{Cell, Column, Report, Section, Table};
 
-use super::Options;
-use super::output::Output;
-use super::side::Side;
 use crate::error::Result;
-use crate::inference::Subject;
+use crate::output_folder::OutputFolder;
+use crate::stored_features::StoredFeatures;
+use crate::{FeatureSource, Options};
 
 /// The most pairs in the report's table; `compare.csv` has all.
 const SHOWN: usize = 12;
@@ -34,14 +33,14 @@ pub struct Compared {
 /// A model or images cannot be loaded, the two have seen different numbers of images, or the folder cannot be
 /// written.
 pub fn compare(
-    a: &Subject,
-    b: &Subject,
+    a: &FeatureSource,
+    b: &FeatureSource,
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Compared> {
-    let output = Output::make(&options.out, options.fresh)?;
-    let mut left = Side::new(a, "a", options, &output, progress)?;
-    let mut right = Side::new(b, "b", options, &output, progress)?;
+    let output = OutputFolder::make(&options.out, options.fresh)?;
+    let mut left = StoredFeatures::new(a, "a", options, &output, progress)?;
+    let mut right = StoredFeatures::new(b, "b", options, &output, progress)?;
     if left.label == right.label {
         left.label += " (A)";
         right.label += " (B)";
@@ -68,10 +67,10 @@ pub fn compare(
     }
     output.figures(&measured)?;
     output.figures(&chosen)?;
-    let looked = [left.looked(), right.looked()];
+    let records = [left.record(), right.record()];
     output.manifest(
         &options.provenance,
-        &looked,
+        &records,
         options.images_in_words(),
         serde_json::json!({ "images": found.images }),
     )?;

@@ -1,25 +1,12 @@
-//! The spectral lens: what `cargo xtask analyze` and `cargo xtask compare` do.
-//!
-//! - [`analyze`](mod@analyze): the spectra of models, with the controls that tell a finding from an
-//!   artefact;
-//! - [`compare`](mod@compare): all pairs of layers of two models;
-//! - [`Options`]: what both are told beside their subjects.
-//!
-//! Quantities and formulas are explained in docs/SPECTRAL.md; they are computed by the crate
-//! `spectralkd-evaluation`.
-
-pub mod analyze;
-pub mod compare;
-
-mod output;
-mod side;
+//! What an analysis and a comparison are told beside their sources.
 
 use std::path::PathBuf;
 
-use crate::inference::ImagesFrom;
-use crate::manifest::Provenance;
+use spectralkd_base::provenance::Provenance;
 
-/// How to look.
+use crate::ImagesFrom;
+
+/// How to analyse and to compare.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Images for models; files of features need none.
@@ -40,12 +27,12 @@ pub struct Options {
 
 impl Options {
     /// How many of `count` images are looked at.
-    fn limited(&self, count: usize) -> usize {
+    pub(crate) fn limited(&self, count: usize) -> usize {
         self.limit.map_or(count, |limit| limit.min(count))
     }
 
     /// Where the images come from, in words.
-    fn images_in_words(&self) -> String {
+    pub(crate) fn images_in_words(&self) -> String {
         let from = match &self.images {
             None => "features that were there".to_owned(),
             Some(ImagesFrom::Tensor(path)) => format!("`images` of {}", path.display()),

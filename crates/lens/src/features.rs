@@ -8,8 +8,8 @@ use spectralkd_models::Taps;
 use spectralkd_models::tensor_file::write_slices;
 use spectralkd_nn::Pass;
 
-use super::{Checkpoint, Images};
 use crate::error::{Error, Result};
+use crate::{LoadedModel, ModelImages};
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,14 +27,14 @@ pub struct Written {
 /// A tap that the model does not have, images that cannot be read, logits or features that are
 /// not finite, or a file that cannot be written.
 pub fn write(
-    checkpoint: &Checkpoint,
-    images: &mut Images,
+    loaded: &LoadedModel,
+    images: &mut ModelImages,
     taps: &Taps,
     batch: usize,
     output: &Path,
     progress: &dyn Progress,
 ) -> Result<Written> {
-    let info = checkpoint.model.info();
+    let info = loaded.model.info();
     let count = images.len();
     let mut tensors = BTreeMap::from([("logits".to_owned(), vec![count, info.classes])]);
     for tap in taps.indices(info.taps.len())? {
@@ -42,16 +42,16 @@ pub fn write(
         tensors.insert(feature(tap), vec![count, channels, height, width]);
     }
     let metadata = serde_json::json!({
-        "model": checkpoint.name,
-        "weights": checkpoint.origin,
-        "weights_sha256": checkpoint.sha256,
+        "model": loaded.name,
+        "weights": loaded.origin,
+        "weights_sha256": loaded.sha256,
         "images": images.names(),
     });
     let mut stage = progress.stage("images", count as u64, "images");
     write_slices(output, &tensors, &metadata, |file| {
         for first in (0..count).step_by(batch.max(1)) {
             let images = images.batch(first, batch.max(1).min(count - first))?;
-            let result = checkpoint.model.forward(&images, taps, &Pass::eval())?;
+            let result = loaded.model.forward(&images, taps, &Pass::eval())?;
             let named = result.features.iter().map(|(i, map)| (feature(*i), map));
             for (name, tensor) in named.chain([("logits".to_owned(), &result.logits)]) {
                 check_finite(&name, tensor, first)?;
@@ -74,7 +74,8 @@ fn check_finite(name: &str, tensor: &candle_core::Tensor, first: usize) -> Resul
     if sum.to_scalar::<f64>()?.is_finite() {
         return Ok(());
     }
-    Err(Error::Missing(format!(
-        "`{name}` of images {first}.. holds NaN or infinity: the weights are damaged, or no weights of this model"
-    )))
+    Err(Error::NotFinite {
+        tensor: name.to_owned(),
+        first,
+    })
 }

@@ -8,8 +8,8 @@ use candle_core::{DType, Device, Tensor};
 use spectralkd_base::progress::Silent;
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::idx;
-use spectralkd_experiment::inference::{
-    Checkpoint, Images, ImagesFrom, Request, Sizes, evaluate, features,
+use spectralkd_lens::{
+    ImagesFrom, LoadedModel, ModelImages, ModelRequest, Sizes, evaluate, features,
 };
 use spectralkd_models::export::{self, Card, Exported, Preprocessing};
 use spectralkd_models::{DeitConfig, ModelConfig, Taps, frozen};
@@ -62,13 +62,13 @@ fn exported(folder: &Path) {
     export::folder(folder, &model).unwrap();
 }
 
-fn load(weights: &Path, sizes: Sizes) -> Result<Checkpoint, String> {
-    let request = Request {
+fn load(weights: &Path, sizes: Sizes) -> Result<LoadedModel, String> {
+    let request = ModelRequest {
         model: None,
         weights: Some(weights.display().to_string()),
         sizes,
     };
-    Checkpoint::load(&request, &Silent).map_err(|error| error.to_string())
+    LoadedModel::load(&request, &Silent).map_err(|error| error.to_string())
 }
 
 fn pixels(count: usize) -> Vec<u8> {
@@ -100,18 +100,18 @@ fn features_are_the_models_own_whatever_the_batch() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("tiny");
     exported(&folder);
-    let checkpoint = load(&folder, Sizes::default()).unwrap();
-    assert_eq!(checkpoint.name, "deit_tiny_patch16_224");
-    assert!(checkpoint.notes.is_empty(), "{:?}", checkpoint.notes);
+    let loaded = load(&folder, Sizes::default()).unwrap();
+    assert_eq!(loaded.name, "deit_tiny_patch16_224");
+    assert!(loaded.notes.is_empty(), "{:?}", loaded.notes);
 
     let images = normalised(&pixels(5));
     let input = dir.path().join("x.safetensors");
     candle_core::safetensors::save(&[("images", images.clone())].into(), &input).unwrap();
-    let mut opened = Images::open(&ImagesFrom::Tensor(input), &checkpoint).unwrap();
+    let mut opened = ModelImages::open(&ImagesFrom::Tensor(input), &loaded).unwrap();
     assert_eq!(opened.len(), 5);
     let output = dir.path().join("y.safetensors");
     let taps = Taps::List(vec![-1, 0]);
-    let written = features::write(&checkpoint, &mut opened, &taps, 2, &output, &Silent).unwrap();
+    let written = features::write(&loaded, &mut opened, &taps, 2, &output, &Silent).unwrap();
     assert_eq!(
         written.tensors.into_iter().collect::<Vec<_>>(),
         [
@@ -135,13 +135,12 @@ fn images_of_another_shape_are_refused_with_both_shapes() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("tiny");
     exported(&folder);
-    let checkpoint = load(&folder, Sizes::default()).unwrap();
+    let loaded = load(&folder, Sizes::default()).unwrap();
     let input = dir.path().join("x.safetensors");
     let images = Tensor::zeros((2, 1, 8, 12), DType::F32, &Device::Cpu).unwrap();
     candle_core::safetensors::save(&[("images", images)].into(), &input).unwrap();
-    let open =
-        |checkpoint: &Checkpoint| Images::open(&ImagesFrom::Tensor(input.clone()), checkpoint);
-    let text = open(&checkpoint).err().unwrap().to_string();
+    let open = |loaded: &LoadedModel| ModelImages::open(&ImagesFrom::Tensor(input.clone()), loaded);
+    let text = open(&loaded).err().unwrap().to_string();
     assert!(
         text.contains("[2, 1, 8, 12]")
             && text.contains("[B, 1, 8, 8]")
@@ -152,10 +151,10 @@ fn images_of_another_shape_are_refused_with_both_shapes() {
         img_size: Some([8, 12]),
         ..Sizes::default()
     };
-    let checkpoint = load(&folder, wide).unwrap();
-    assert_eq!(checkpoint.notes.len(), 1, "{:?}", checkpoint.notes);
-    assert_eq!(open(&checkpoint).unwrap().len(), 2);
-    let text = Images::open(&ImagesFrom::Folder(folder), &checkpoint);
+    let loaded = load(&folder, wide).unwrap();
+    assert_eq!(loaded.notes.len(), 1, "{:?}", loaded.notes);
+    assert_eq!(open(&loaded).unwrap().len(), 2);
+    let text = ModelImages::open(&ImagesFrom::Folder(folder), &loaded);
     assert!(text.is_err());
 }
 
@@ -168,15 +167,15 @@ fn another_number_of_classes_gets_an_untrained_head_and_says_so() {
         num_classes: Some(7),
         ..Sizes::default()
     };
-    let checkpoint = load(&folder, sizes).unwrap();
-    assert_eq!(checkpoint.model.info().classes, 7);
+    let loaded = load(&folder, sizes).unwrap();
+    assert_eq!(loaded.model.info().classes, 7);
     assert!(
-        checkpoint
+        loaded
             .notes
             .iter()
             .any(|note| note.contains("classifier is new")),
         "{:?}",
-        checkpoint.notes
+        loaded.notes
     );
 }
 
@@ -185,11 +184,11 @@ fn accuracy_on_idx_files_is_that_of_the_logits() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("tiny");
     exported(&folder);
-    let checkpoint = load(&folder, Sizes::default()).unwrap();
+    let loaded = load(&folder, Sizes::default()).unwrap();
 
     // Labels: what the model says for every second image, and something else for the rest.
     let bytes = pixels(9);
-    let logits = checkpoint
+    let logits = loaded
         .model
         .forward(&normalised(&bytes), &Taps::None, &Pass::eval())
         .unwrap()
@@ -212,7 +211,7 @@ fn accuracy_on_idx_files_is_that_of_the_logits() {
         idx::encode_labels(&labels).unwrap(),
     );
 
-    let result = evaluate(&checkpoint, &data, None, 4, &Silent).unwrap();
+    let result = evaluate(&loaded, &data, None, 4, &Silent).unwrap();
     assert_eq!(result.images, 9);
     assert!(
         (result.top1 - 100.0 * 5.0 / 9.0).abs() < 1e-9,
@@ -223,13 +222,13 @@ fn accuracy_on_idx_files_is_that_of_the_logits() {
     assert!(result.loss > 0.0 && result.images_per_second > 0.0);
     assert!(result.data.ends_with("(t10k)"), "{}", result.data);
 
-    let text = evaluate(&checkpoint, &data, Some("train"), 4, &Silent)
+    let text = evaluate(&loaded, &data, Some("train"), 4, &Silent)
         .unwrap_err()
         .to_string();
     assert!(text.contains("train-images-idx3-ubyte"), "{text}");
     let empty = dir.path().join("empty");
     fs::create_dir(&empty).unwrap();
-    let text = evaluate(&checkpoint, &empty, None, 4, &Silent)
+    let text = evaluate(&loaded, &empty, None, 4, &Silent)
         .unwrap_err()
         .to_string();
     assert!(text.contains("IDX"), "{text}");
@@ -247,11 +246,11 @@ fn what_cannot_be_found_is_said() {
     );
     let text = load(dir.path(), Sizes::default()).err().unwrap();
     assert!(text.contains("--model"), "{text}");
-    let request = Request {
+    let request = ModelRequest {
         model: Some("deit_tny_patch16_224".into()),
-        ..Request::default()
+        ..ModelRequest::default()
     };
-    let text = Checkpoint::load(&request, &Silent)
+    let text = LoadedModel::load(&request, &Silent)
         .err()
         .unwrap()
         .to_string();
@@ -259,7 +258,7 @@ fn what_cannot_be_found_is_said() {
         text.contains("the nearest is `deit_tiny_patch16_224`"),
         "{text}"
     );
-    let text = Checkpoint::load(&Request::default(), &Silent)
+    let text = LoadedModel::load(&ModelRequest::default(), &Silent)
         .err()
         .unwrap()
         .to_string();
