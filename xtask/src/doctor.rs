@@ -1,6 +1,6 @@
 //! `doctor`: what this machine offers, and what stands in the way.
 
-use spectralkd_experiment::doctor::{State, examine};
+use spectralkd_doctor::{State, examine};
 
 use crate::failure::{Failure, Result};
 use crate::provenance::workspace;

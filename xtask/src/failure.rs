@@ -24,6 +24,9 @@ pub enum Failure {
     /// A model on images.
     #[error(transparent)]
     Lens(#[from] spectralkd_lens::Error),
+    /// A measurement of speed.
+    #[error(transparent)]
+    Speed(#[from] spectralkd_speed::Error),
     /// A model that is not known.
     #[error(transparent)]
     Model(#[from] spectralkd_models::Error),

@@ -3,8 +3,7 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use spectralkd_experiment::error::Error;
-use spectralkd_experiment::speed::{self, Case, Length, Named, Precision, Record};
+use spectralkd_speed::{self as speed, Case, Error, Length, Named, Precision, Record};
 
 use crate::cli::{Speed, SpeedCase};
 use crate::failure::{Failure, Result};

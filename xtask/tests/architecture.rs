@@ -188,6 +188,7 @@ fn the_layers_that_lose_gradients_are_not_used() {
         "trainer",
         "evaluation",
         "lens",
+        "speed",
         "experiment",
     ] {
         none(package, &traps);

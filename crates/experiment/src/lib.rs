@@ -9,8 +9,6 @@
 //! - [`students`]: all runs, side by side; [`scoring`]: accuracy;
 //! - [`results`]: the table and its verdicts; [`report`]: figures and the page;
 //! - [`folder`], [`manifest`], [`export`]: what stays on the disk;
-//! - [`doctor`]: what this machine offers;
-//! - [`speed`]: how fast all this runs here;
 //! - [`reproduce`](mod@reproduce): all of the above in order.
 //!
 //! ```no_run
@@ -41,7 +39,6 @@ pub mod analysis;
 pub mod cache;
 pub mod config;
 pub mod data;
-pub mod doctor;
 pub mod error;
 pub mod export;
 pub mod floor;
@@ -53,7 +50,6 @@ pub mod report;
 pub mod reproduce;
 pub mod results;
 pub mod scoring;
-pub mod speed;
 pub mod students;
 pub mod task;
 pub mod teacher;

@@ -1,7 +1,7 @@
 //! The arguments of `speed`.
 
 use clap::{Args, Subcommand};
-use spectralkd_experiment::speed::{Precision, SpectralForm};
+use spectralkd_speed::{Precision, SpectralForm};
 
 use super::at_least_one;
 

@@ -2,7 +2,7 @@
 
 /// Peak resident memory of this process so far, MiB: `VmHWM` of Linux's `/proc/self/status`. `None` where there is no
 /// such file.
-pub(super) fn peak_mib() -> Option<f64> {
+pub(crate) fn peak_mib() -> Option<f64> {
     parse(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 

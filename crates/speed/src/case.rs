@@ -2,15 +2,11 @@
 
 use std::str::FromStr;
 
-use spectralkd_evaluation::pairs::{Scores, Strategy, choose};
 use spectralkd_losses::SpectralForm;
 use spectralkd_models::{ModelConfig, registry};
 
-use crate::config::check_list;
 use crate::error::{Error, Result};
-
-/// The most pairs of layers of a step, as in the paper's recipe for DeiT.
-const PAIRS: usize = 8;
+use crate::pairs::pairs;
 
 /// A model's sizes under a name.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,25 +191,19 @@ impl Case {
     /// Checks everything that can be checked before anything runs.
     ///
     /// # Errors
-    /// [`Error::Speed`] with what is wrong and what would do.
+    /// What is wrong, and what would do.
     pub fn check(&self, length: Length) -> Result<()> {
-        let wrong = |message: String| Err(Error::Speed(message));
         if length.runs == 0 {
-            return wrong("no timed runs were asked for: at least 1 is needed".into());
+            return Err(Error::NoRuns);
         }
         match self {
             Self::Step { .. } | Self::Train { .. } if length.warmup == 0 => {
-                return wrong(format!(
-                    "`{}` needs a warm-up of at least 1: the trainer audits all gradients in its first step",
-                    self.name()
-                ));
+                return Err(Error::NoWarmup { case: self.name() });
             }
             Self::Loss { shape, .. } if shape.contains(&0) => {
-                return wrong(format!(
-                    "feature maps of shape {shape:?} hold no numbers: batch, channels, height and width are at least 1"
-                ));
+                return Err(Error::EmptyMaps { shape: *shape });
             }
-            _ if self.batch() == 0 => return wrong("a batch holds at least 1 image".into()),
+            _ if self.batch() == 0 => return Err(Error::EmptyBatch),
             _ => {}
         }
         if let Some(student) = self.student() {
@@ -227,40 +217,4 @@ impl Case {
         }
         Ok(())
     }
-}
-
-/// The pairs (student layer, teacher layer) of a step: by the paper's rule the first and last layers of both, eight
-/// or as many as the shallower one has.
-///
-/// # Errors
-/// [`Error::Speed`] where the two take different images or classes, or the maps of a pair cannot be compared.
-pub(super) fn pairs(student: &Named, teacher: &Named) -> Result<Vec<(usize, usize)>> {
-    let (ours, theirs) = (student.config.info()?, teacher.config.info()?);
-    let refuse = |problem: String| {
-        Error::Speed(format!(
-            "{} cannot be a student of {}: {problem}. What fits: deit_tiny_patch16_224 with cait_s24_224, \
-             swin_tiny_patch4_window7_224 with swin_small_patch4_window7_224, or any smaller model of one family with a \
-             larger one for the same images",
-            student.name, teacher.name
-        ))
-    };
-    if ours.image != theirs.image {
-        let sides = |[_, height, width]: [usize; 3]| format!("{height}x{width}");
-        return Err(refuse(format!(
-            "it takes images of {}, its teacher of {}",
-            sides(ours.image),
-            sides(theirs.image)
-        )));
-    }
-    if ours.classes != theirs.classes {
-        let (ours, theirs) = (ours.classes, theirs.classes);
-        return Err(refuse(format!(
-            "it has {ours} classes, its teacher {theirs}"
-        )));
-    }
-    let (depth, teachers) = (ours.taps.len(), theirs.taps.len());
-    let count = PAIRS.min(depth).min(teachers);
-    let pairs = choose(Strategy::Paper, count, &Scores::of_depths(depth, teachers))?.pairs;
-    check_list(&pairs, &ours, &theirs).map_err(|(_, problem)| refuse(problem))?;
-    Ok(pairs)
 }

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use spectralkd_base::machine::machine;
 use spectralkd_losses::SpectralForm;
 
-use super::case::{Case, Length};
-use super::ceiling::Ceiling;
-use super::runs::Timing;
-use super::summary::Summary;
+use crate::case::{Case, Length};
+use crate::ceiling::Ceiling;
 use crate::error::{Error, Result};
+use crate::runs::Timing;
+use crate::summary::Summary;
 
 /// One case, measured. Fields that a case has no use for are `null` in JSON, not left out, so that records of all cases
 /// (and of `benches/pytorch/speed.py`) have the same keys.
@@ -28,7 +28,7 @@ pub struct Record {
     pub batch: usize,
     /// Worker threads.
     pub threads: usize,
-    /// The number types, [`Precision::name`](super::Precision::name).
+    /// The number types, [`Precision::name`](crate::Precision::name).
     pub dtype: String,
     /// How a loss was computed, `parseval` or `fft`.
     pub form: Option<String>,
@@ -71,15 +71,14 @@ pub struct Record {
 impl Record {
     /// # Errors
     /// There are no timed runs, or a model's sizes make no sense.
-    pub(super) fn new(
+    pub(crate) fn new(
         case: &Case,
         length: Length,
         timing: Timing,
         ceiling: Ceiling,
         version: &str,
     ) -> Result<Self> {
-        let summary = Summary::of(&timing.seconds)
-            .ok_or_else(|| Error::Speed("no run was timed".to_owned()))?;
+        let summary = Summary::of(&timing.seconds).ok_or(Error::NoRuns)?;
         let (teacher, (shape, form)) = match case {
             Case::Step { teacher, .. } => (Some(teacher.name.clone()), (None, None)),
             Case::Loss { shape, form } => (None, (Some(*shape), Some(form_name(*form).to_owned()))),
@@ -122,8 +121,7 @@ impl Record {
     /// # Errors
     /// A number in it is not finite.
     pub fn json(&self) -> Result<String> {
-        serde_json::to_string(self)
-            .map_err(|e| Error::Speed(format!("the measurement is no JSON: {e}")))
+        serde_json::to_string(self).map_err(Error::NoJson)
     }
 
     /// The record in a line that [`Self::json`] wrote.
@@ -131,8 +129,10 @@ impl Record {
     /// # Errors
     /// It is none.
     pub fn parse(line: &str) -> Result<Self> {
-        serde_json::from_str(line)
-            .map_err(|e| Error::Speed(format!("not the record of a measurement: {e}: {line}")))
+        serde_json::from_str(line).map_err(|source| Error::NoRecord {
+            line: line.to_owned(),
+            source,
+        })
     }
 }
 

@@ -8,14 +8,15 @@ use spectralkd_losses::{DistillationLoss, FeatureLoss, Logits, SpectralForm};
 use spectralkd_models::ModelConfig;
 use spectralkd_trainer::{Cadence, Status, TrainConfig, Trainer};
 
-use super::case::{Length, Named, Precision, pairs};
-use super::drawn;
-use super::runs::Timing;
-use super::timed_task::{Guide, Timed};
+use crate::case::{Length, Named, Precision};
+use crate::drawn;
 use crate::error::{Error, Result};
+use crate::pairs::pairs;
+use crate::runs::Timing;
+use crate::timed_task::{Guide, Timed};
 
 /// Steps of distillation from a (student, teacher), with the paper's settings.
-pub(super) fn step(
+pub(crate) fn step(
     (student, teacher): (&Named, &Named),
     precision: Precision,
     batch: usize,
@@ -45,7 +46,7 @@ pub(super) fn step(
 }
 
 /// Steps of plain training.
-pub(super) fn train(
+pub(crate) fn train(
     student: &Named,
     batch: usize,
     length: Length,
@@ -57,12 +58,15 @@ pub(super) fn train(
 
 /// Trains one epoch of as many steps as there are runs, in a folder that goes away afterwards.
 fn run(mut task: Timed, interrupt: &AtomicBool) -> Result<Timing> {
-    let folder = tempfile::tempdir().map_err(Error::write(&std::env::temp_dir()))?;
+    let folder = tempfile::tempdir().map_err(|source| Error::Folder {
+        folder: std::env::temp_dir(),
+        source,
+    })?;
     run_in(folder.path(), &mut task, interrupt)
 }
 
 /// As [`run`], in this folder.
-pub(super) fn run_in(folder: &Path, task: &mut Timed, interrupt: &AtomicBool) -> Result<Timing> {
+pub(crate) fn run_in(folder: &Path, task: &mut Timed, interrupt: &AtomicBool) -> Result<Timing> {
     let raised = || interrupt.load(Ordering::Relaxed);
     let config = train_config();
     let outcome = Trainer::new(&config, folder)

@@ -2,7 +2,7 @@
 
 use spectralkd_models::{CaitConfig, DeitConfig, ModelConfig, SwinConfig};
 
-use super::Named;
+use crate::Named;
 
 fn named(name: &str, config: ModelConfig) -> Named {
     let name = name.to_owned();
@@ -10,7 +10,7 @@ fn named(name: &str, config: ModelConfig) -> Named {
 }
 
 /// DeiT with three blocks on maps of 7x7.
-pub(super) fn deit() -> Named {
+pub(crate) fn deit() -> Named {
     let config = DeitConfig {
         img_size: [28, 28],
         patch_size: 4,
@@ -27,7 +27,7 @@ pub(super) fn deit() -> Named {
 }
 
 /// CaiT with ten blocks on maps of 7x7.
-pub(super) fn cait() -> Named {
+pub(crate) fn cait() -> Named {
     let config = CaitConfig {
         img_size: [28, 28],
         patch_size: 4,
@@ -45,7 +45,7 @@ pub(super) fn cait() -> Named {
 }
 
 /// Swin with two stages and drop path.
-pub(super) fn swin() -> Named {
+pub(crate) fn swin() -> Named {
     let config = SwinConfig {
         img_size: [28, 28],
         patch_size: 4,

@@ -1,4 +1,17 @@
 //! What this machine offers and what stands in the way: the facts behind `cargo xtask doctor`.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use spectralkd_doctor::{State, examine};
+//!
+//! for finding in examine(Path::new("runs")) {
+//!     if finding.state == State::Bad {
+//!         panic!("{}: {}", finding.topic, finding.text);
+//!     }
+//! }
+//! ```
+#![deny(missing_docs)]
 
 use std::path::{Path, PathBuf};
 

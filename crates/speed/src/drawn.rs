@@ -7,14 +7,14 @@ use spectralkd_base::random::Stream;
 use spectralkd_models::{ModelConfig, VisionModel, weights};
 use spectralkd_nn::Params;
 
-use super::case::{Named, Precision};
+use crate::case::{Named, Precision};
 use crate::error::Result;
 
 /// The seed of everything drawn here.
-pub(super) const SEED: u64 = 0;
+pub(crate) const SEED: u64 = 0;
 
 /// A model in training, without drop path as the paper's recipes have it, and its variables by name.
-pub(super) fn trainable(
+pub(crate) fn trainable(
     config: &ModelConfig,
 ) -> Result<(Box<dyn VisionModel>, BTreeMap<String, Var>)> {
     let params = Params::new();
@@ -25,7 +25,7 @@ pub(super) fn trainable(
 }
 
 /// A model whose f32 weights stay as they are.
-pub(super) fn frozen(config: &ModelConfig) -> Result<Box<dyn VisionModel>> {
+pub(crate) fn frozen(config: &ModelConfig) -> Result<Box<dyn VisionModel>> {
     Ok(weights::into_frozen(
         config,
         tensors(config)?,
@@ -34,7 +34,7 @@ pub(super) fn frozen(config: &ModelConfig) -> Result<Box<dyn VisionModel>> {
 }
 
 /// The frozen teacher of a step, its weights in the number type asked for.
-pub(super) fn teacher(teacher: &Named, precision: Precision) -> Result<Box<dyn VisionModel>> {
+pub(crate) fn teacher(teacher: &Named, precision: Precision) -> Result<Box<dyn VisionModel>> {
     match precision {
         Precision::F32 => frozen(&teacher.config),
         Precision::Bf16Teacher => Ok(weights::into_frozen_bf16(
@@ -55,7 +55,7 @@ fn tensors(config: &ModelConfig) -> Result<BTreeMap<String, Tensor>> {
 }
 
 /// Normal numbers of this shape.
-pub(super) fn numbers(purpose: &str, shape: &[usize]) -> Result<Tensor> {
+pub(crate) fn numbers(purpose: &str, shape: &[usize]) -> Result<Tensor> {
     let mut stream = Stream::new(SEED, purpose);
     let count = shape.iter().product();
     let values: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
@@ -63,13 +63,13 @@ pub(super) fn numbers(purpose: &str, shape: &[usize]) -> Result<Tensor> {
 }
 
 /// Images [B, C, H, W] for a model.
-pub(super) fn images(config: &ModelConfig, batch: usize) -> Result<Tensor> {
+pub(crate) fn images(config: &ModelConfig, batch: usize) -> Result<Tensor> {
     let [height, width] = config.img_size();
     numbers("images", &[batch, config.in_chans(), height, width])
 }
 
 /// Labels [B] for a model.
-pub(super) fn labels(config: &ModelConfig, batch: usize) -> Result<Tensor> {
+pub(crate) fn labels(config: &ModelConfig, batch: usize) -> Result<Tensor> {
     let mut stream = Stream::new(SEED, "labels");
     let classes = config.num_classes() as u64;
     let labels: Vec<u32> = (0..batch).map(|_| stream.below(classes) as u32).collect();

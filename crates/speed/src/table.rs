@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::record::Record;
+use crate::record::Record;
 
 /// The columns: heading and width.
 const COLUMNS: [(&str, usize); 8] = [

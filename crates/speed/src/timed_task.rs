@@ -10,12 +10,12 @@ use spectralkd_models::{ModelConfig, Taps, VisionModel};
 use spectralkd_nn::Pass;
 use spectralkd_trainer::{Cursor, Metrics, Parts, Step, Task, TaskError, decays};
 
-use super::case::{Length, Named};
-use super::drawn::{self, SEED};
-use super::runs::{Marks, Timing};
+use crate::case::{Length, Named};
+use crate::drawn::{self, SEED};
+use crate::runs::{Marks, Timing};
 
 /// What a step of distillation has beside the student.
-pub(super) struct Guide {
+pub(crate) struct Guide {
     /// Computes its logits and features anew for every batch.
     pub teacher: Box<dyn VisionModel>,
     /// (student layer, teacher layer).
@@ -23,7 +23,7 @@ pub(super) struct Guide {
 }
 
 /// A task that trains on one and the same batch and looks at the clock whenever it is asked for it.
-pub(super) struct Timed {
+pub(crate) struct Timed {
     /// In training.
     model: Box<dyn VisionModel>,
     /// Its sizes.
@@ -59,7 +59,7 @@ impl Timed {
         loss: DistillationLoss,
         batch: usize,
         length: Length,
-    ) -> crate::error::Result<Self> {
+    ) -> crate::Result<Self> {
         let (model, vars) = drawn::trainable(&student.config)?;
         Ok(Self {
             model,

@@ -5,12 +5,12 @@ use std::sync::atomic::AtomicBool;
 use spectralkd_losses::{DistillationLoss, SpectralForm};
 use spectralkd_trainer::events;
 
-use super::case::pairs;
-use super::table::{line, table};
-use super::timed_task::Timed;
-use super::tiny::{cait, deit, swin};
-use super::{Case, Length, Named, Precision, Record, drawn, forward, measure, tiny, training};
 use crate::error::Error;
+use crate::pairs::pairs;
+use crate::table::{line, table};
+use crate::timed_task::Timed;
+use crate::tiny::{cait, deit, swin};
+use crate::{Case, Length, Named, Precision, Record, drawn, forward, measure, tiny, training};
 
 const LENGTH: Length = Length { warmup: 1, runs: 3 };
 

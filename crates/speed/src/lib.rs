@@ -11,12 +11,29 @@
 //!
 //! Threads are those of the rayon pool that [`measure`] is called in; call it from one of its workers
 //! (`ThreadPool::install`). Peak memory is that of the whole process up to the last run: measure one case per process.
+//!
+//! ```
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use spectralkd_speed::{Case, Length, SpectralForm, measure};
+//!
+//! let case = Case::Loss { shape: [2, 3, 4, 5], form: SpectralForm::Parseval };
+//! let record = measure(&case, Length { warmup: 0, runs: 3 }, "0.1.0", &AtomicBool::new(false))?;
+//! assert_eq!(record.seconds.len(), 3);
+//! # Ok::<(), spectralkd_speed::Error>(())
+//! ```
+#![deny(missing_docs)]
+
+use std::sync::atomic::AtomicBool;
+
+pub mod error;
 
 mod case;
 mod ceiling;
 mod drawn;
 mod forward;
 mod memory;
+mod pairs;
 mod record;
 mod runs;
 mod summary;
@@ -31,22 +48,19 @@ mod tiny;
 
 pub use case::{Case, Length, Named, Precision};
 pub use ceiling::Ceiling;
+pub use error::{Error, Result};
 pub use record::Record;
 pub use spectralkd_losses::SpectralForm;
 pub use summary::Summary;
 pub use table::{line, table};
-
-use std::sync::atomic::AtomicBool;
-
-use crate::error::Result;
 
 /// Times a case on the current rayon pool, and then the machine's ceiling on the same threads.
 ///
 /// `version` is kept in the record; `interrupt`, once true, ends the measurement before its next run.
 ///
 /// # Errors
-/// [`Error::Speed`](crate::error::Error::Speed) for a case that makes no sense,
-/// [`Error::Interrupted`](crate::error::Error::Interrupted), or whatever a model, a loss or the trainer says.
+/// Those of [`Case::check`] for a case that makes no sense, [`Error::Interrupted`], or whatever a model, a loss or the
+/// trainer says.
 pub fn measure(
     case: &Case,
     length: Length,

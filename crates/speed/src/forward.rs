@@ -8,13 +8,13 @@ use spectralkd_losses::{FeatureLoss, SpectralForm};
 use spectralkd_models::Taps;
 use spectralkd_nn::Pass;
 
-use super::case::{Length, Named};
-use super::drawn;
-use super::runs::{Timing, repeat};
+use crate::case::{Length, Named};
+use crate::drawn;
 use crate::error::{Error, Result};
+use crate::runs::{Timing, repeat};
 
 /// Forward passes of a frozen model to the logits.
-pub(super) fn infer(
+pub(crate) fn infer(
     model: &Named,
     batch: usize,
     length: Length,
@@ -29,7 +29,7 @@ pub(super) fn infer(
 }
 
 /// The spectral loss of a pair of maps of this shape, and its gradient with respect to the student's.
-pub(super) fn loss(
+pub(crate) fn loss(
     shape: [usize; 4],
     form: SpectralForm,
     length: Length,
@@ -41,7 +41,7 @@ pub(super) fn loss(
     repeat(length, interrupt, || {
         let gradients = loss.pair(&student, &teacher)?.backward()?;
         let gradient = gradients.get(&student);
-        black_box(gradient.ok_or_else(|| Error::Speed("the loss gave no gradient".into()))?);
+        black_box(gradient.ok_or(Error::NoGradient)?);
         Ok(())
     })
 }

@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::case::Length;
-use super::memory::peak_mib;
+use crate::case::Length;
 use crate::error::{Error, Result};
+use crate::memory::peak_mib;
 
 /// What the runs of a case took.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Timing {
+pub(crate) struct Timing {
     /// Of each timed run, in order.
     pub seconds: Vec<f64>,
     /// Peak resident memory of the process up to the last run, MiB, where the system tells it.
@@ -18,7 +18,7 @@ pub(super) struct Timing {
 
 /// Moments between runs: one before each, and one after the last.
 #[derive(Debug, Default)]
-pub(super) struct Marks(Vec<Instant>);
+pub(crate) struct Marks(Vec<Instant>);
 
 impl Marks {
     /// Now a run ends, and the next begins.
@@ -42,7 +42,7 @@ impl Marks {
 ///
 /// # Errors
 /// The first error of a run; or [`Error::Interrupted`].
-pub(super) fn repeat(
+pub(crate) fn repeat(
     length: Length,
     interrupt: &AtomicBool,
     mut run: impl FnMut() -> Result<()>,
@@ -92,9 +92,9 @@ mod tests {
         let mut calls = 0;
         let failed = repeat(length, &go, || {
             calls += 1;
-            Err(Error::Missing("this".into()))
+            Err(Error::NoGradient)
         });
-        assert!(matches!(failed, Err(Error::Missing(_))) && calls == 1);
+        assert!(matches!(failed, Err(Error::NoGradient)) && calls == 1);
         let stopped = repeat(length, &go, || {
             go.store(true, Ordering::Relaxed);
             calls += 1;
