@@ -118,7 +118,7 @@ fn layers(c: &mut Criterion, shape: &Shape) -> Result<()> {
     let residual = Residual::new(Some(scale), DropPath::new(0.1, "bench")?);
     let (step, keys) = (
         Stream::new(1, "drop path"),
-        (0..batch as u32).collect::<Vec<_>>(),
+        (0..batch as u64).collect::<Vec<_>>(),
     );
     let pass = Pass::train(&step, &keys);
     let branch = var("bench", &[batch, patches + 1, width]);

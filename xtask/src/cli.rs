@@ -41,6 +41,8 @@ pub enum Command {
     Export(Export),
     /// Time a step of distillation, training, inference and the loss, against what the machine can do at best.
     Speed(Speed),
+    /// One training step of an experiment on given weights and images: losses, gradients and updated parameters.
+    Step(Step),
     /// Look at this machine: processor, memory, disk, the hub and its cache.
     Doctor,
 }
@@ -174,6 +176,9 @@ pub struct Export {
     /// The folder to write.
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
+    /// The moving average of the weights in their place (`train.ema`).
+    #[arg(long)]
+    pub average: bool,
 }
 
 /// Arguments of `reproduce`.
@@ -215,6 +220,36 @@ pub struct Reproduce {
     /// Train the teacher anew by its own recipe instead of using the weights in the repository.
     #[arg(long)]
     pub train_teacher: bool,
+}
+
+/// Arguments of `step`.
+#[derive(Debug, Args)]
+pub struct Step {
+    /// A name in experiments/ or a path to a TOML file. `model.weights` and `teacher.weights` in it name the given
+    /// weights.
+    pub experiment: String,
+    /// A safetensors file with `images`, f32 [B, C, H, W], already normalised, `labels`, integers [B], and perhaps
+    /// `targets`, f32 [B, K].
+    #[arg(long, value_name = "X.safetensors")]
+    pub images: PathBuf,
+    /// The file to write: `loss.<name>`, `grad.<parameter>` and `after.<parameter>`.
+    #[arg(long, value_name = "Y.safetensors")]
+    pub output: PathBuf,
+    /// The variant [default: the first].
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+    /// The epoch, which decides the learning rate and the weights of the losses; the first is 0.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub epoch: u64,
+    /// The profile; the file names its default.
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// Override a key of the file, as in model.weights=student.safetensors; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Worker threads [default: all cores].
+    #[arg(long)]
+    pub threads: Option<usize>,
 }
 
 /// Arguments of `analyze`.

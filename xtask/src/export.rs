@@ -10,7 +10,7 @@ use crate::failure::Result;
 /// # Errors
 /// The folder holds no finished run, or the export cannot be written.
 pub fn export(arguments: &Export) -> Result<()> {
-    let exported = timm::export(&arguments.run, &arguments.to)?;
+    let exported = timm::export(&arguments.run, &arguments.to, arguments.average)?;
     println!("{} ({})", exported.title, exported.architecture);
     println!("  {}", arguments.to.display());
     println!(

@@ -17,6 +17,7 @@ mod models;
 mod provenance;
 mod reproduce;
 mod speed;
+mod step;
 mod terminal;
 
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Export(arguments) => export::export(&arguments),
         Command::Speed(arguments) => speed::speed(&arguments),
+        Command::Step(arguments) => step::step(&arguments),
         Command::Doctor => doctor::doctor(),
     };
     match result {

@@ -10,7 +10,8 @@
 //!   aside; [`digest`]: SHA-256 of both;
 //! - [`provenance`] and [`machine`](mod@machine): by what, when and on what a result
 //!   was made, for its record;
-//! - [`nearest()`]: "did you mean …?".
+//! - [`inner_error`]: error messages that carry the path inside a value to which they
+//!   belong; [`nearest()`]: "did you mean …?".
 //!
 //! ```
 //! use spectralkd_base::random::Stream;
@@ -28,6 +29,7 @@
 pub mod digest;
 pub mod files;
 pub mod folders;
+pub mod inner_error;
 pub mod machine;
 pub mod progress;
 pub mod provenance;

@@ -95,6 +95,47 @@ impl Stream {
         (-2.0 * u.ln()).sqrt() * (TAU * v).cos()
     }
 
+    /// A number with the gamma distribution of this shape (above 0) and scale 1, by Marsaglia
+    /// and Tsang ("A simple method for generating gamma variables", 2000). The number of words
+    /// that it takes varies. NaN for a shape that is not above 0 or not finite.
+    pub fn gamma(&mut self, shape: f64) -> f64 {
+        self.ln_gamma(shape).exp()
+    }
+
+    /// A number in [0, 1] with the beta distribution of these two shapes (above 0): X / (X + Y)
+    /// of two gamma numbers, computed from their logarithms, since both may be too small for a
+    /// floating-point number where the shapes are. NaN for shapes that are not above 0 or not
+    /// finite.
+    pub fn beta(&mut self, a: f64, b: f64) -> f64 {
+        let x = self.ln_gamma(a);
+        let y = self.ln_gamma(b);
+        1.0 / (1.0 + (y - x).exp())
+    }
+
+    /// The logarithm of a gamma number of this shape and scale 1.
+    fn ln_gamma(&mut self, shape: f64) -> f64 {
+        if !(shape > 0.0 && shape.is_finite()) {
+            return f64::NAN;
+        }
+        // A shape below 1 is drawn as that shape + 1, times u^(1 / shape).
+        let boosted = if shape < 1.0 { shape + 1.0 } else { shape };
+        let d = boosted - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        let ln = loop {
+            let x = self.normal();
+            let v = (1.0 + c * x).powi(3);
+            let u = 1.0 - self.uniform(); // in (0, 1]: the logarithm is finite
+            if v > 0.0 && u.ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+                break d.ln() + v.ln();
+            }
+        };
+        if shape < 1.0 {
+            ln + (1.0 - self.uniform()).ln() / shape
+        } else {
+            ln
+        }
+    }
+
     /// A uniform whole number in 0..n, without bias (Lemire 2019: multiply, and reject
     /// the few words that would favour some numbers). For n = 0 the result is 0.
     pub fn below(&mut self, n: u64) -> u64 {

@@ -117,6 +117,84 @@ fn normal_has_the_moments_and_tails_of_a_normal() {
     }
 }
 
+/// The largest distance between the distribution of the draws and `cdf` (Kolmogorov and
+/// Smirnov), in units of 1 / sqrt(number of draws): above 2.3 in 1 of 20,000 cases.
+fn distance(mut xs: Vec<f64>, cdf: impl Fn(f64) -> f64) -> f64 {
+    let n = xs.len() as f64;
+    xs.sort_unstable_by(f64::total_cmp);
+    let gap = |(i, &x): (usize, &f64)| {
+        let expected = cdf(x);
+        (expected - i as f64 / n).max((i + 1) as f64 / n - expected)
+    };
+    xs.iter().enumerate().map(gap).fold(0.0, f64::max) * n.sqrt()
+}
+
+#[test]
+fn gamma_has_its_distribution() {
+    let mut stream = Stream::new(18, "gamma");
+    let mut draws = |shape| -> Vec<f64> { (0..DRAWS).map(|_| stream.gamma(shape)).collect() };
+    // Shapes 1, 2 and 3 have distributions in closed form.
+    let far = distance(draws(1.0), |x| 1.0 - (-x).exp());
+    assert!(far < 2.3, "shape 1: {far}");
+    let far = distance(draws(2.0), |x| 1.0 - (1.0 + x) * (-x).exp());
+    assert!(far < 2.3, "shape 2: {far}");
+    let far = distance(draws(3.0), |x| 1.0 - (1.0 + x + x * x / 2.0) * (-x).exp());
+    assert!(far < 2.3, "shape 3: {far}");
+    // For the others: the mean and the variance are the shape, the fourth moment 3 k^2 + 6 k.
+    for shape in [0.2, 0.5, 7.5] {
+        let (mean, variance, _, fourth) = moments(&draws(shape));
+        let n = DRAWS as f64;
+        let of_mean = (shape / n).sqrt();
+        assert!((mean - shape).abs() < 5.0 * of_mean, "{shape}: mean {mean}");
+        let of_variance = ((3.0 * shape * shape + 6.0 * shape - shape * shape) / n).sqrt();
+        assert!(
+            (variance - shape).abs() < 5.0 * of_variance,
+            "{shape}: variance {variance}"
+        );
+        let expected = 3.0 * shape * shape + 6.0 * shape;
+        assert!(
+            (fourth / expected - 1.0).abs() < 0.2,
+            "{shape}: fourth {fourth}"
+        );
+    }
+    for shape in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(Stream::new(0, "gamma").gamma(shape).is_nan());
+    }
+}
+
+#[test]
+fn beta_has_its_distribution() {
+    let mut stream = Stream::new(19, "beta");
+    let mut draws = |a, b| -> Vec<f64> { (0..DRAWS).map(|_| stream.beta(a, b)).collect() };
+    type Cdf = fn(f64) -> f64;
+    let cdf: [(f64, f64, Cdf); 5] = [
+        (1.0, 1.0, |x| x),
+        (0.5, 0.5, |x| x.sqrt().asin() * std::f64::consts::FRAC_2_PI),
+        (2.0, 1.0, |x| x * x),
+        (2.0, 3.0, |x| {
+            6.0 * x.powi(2) - 8.0 * x.powi(3) + 3.0 * x.powi(4)
+        }),
+        (0.3, 1.0, |x| x.powf(0.3)),
+    ];
+    for (a, b, cdf) in cdf {
+        let far = distance(draws(a, b), cdf);
+        assert!(far < 2.3, "({a}, {b}): {far}");
+    }
+    let (mean, variance, ..) = moments(&draws(0.8, 0.8));
+    let n = DRAWS as f64;
+    assert!(
+        (mean - 0.5).abs() < 5.0 * (variance / n).sqrt(),
+        "mean {mean}"
+    );
+    assert!((variance - 0.25 / 2.6).abs() < 0.001, "variance {variance}");
+    // Of shapes this small one of the two gamma numbers or both are below every f64.
+    let extremes = draws(1e-3, 1e-3);
+    assert!(extremes.iter().all(|x| (0.0..=1.0).contains(x)));
+    let high = extremes.iter().filter(|&&x| x > 0.5).count() as f64;
+    assert!((high - n / 2.0).abs() < 5.0 * (n / 4.0).sqrt(), "{high}");
+    assert!(Stream::new(0, "beta").beta(0.0, 1.0).is_nan());
+}
+
 /// The first draw of neighbouring children (as for flips and drop path) must be as good as
 /// consecutive draws of one stream.
 #[test]

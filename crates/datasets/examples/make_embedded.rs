@@ -18,7 +18,7 @@ use std::path::Path;
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 use spectralkd_base::files::write_atomic;
-use spectralkd_datasets::{ImageSet, fashion_mnist, idx};
+use spectralkd_datasets::{Dataset, ImageSet, fashion_mnist, idx};
 
 const PER_CLASS: usize = 1000;
 

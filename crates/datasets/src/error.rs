@@ -249,7 +249,7 @@ pub enum DatasetError {
         /// Its standard deviation.
         std: f32,
     },
-    /// A file that is no picture of a kind that is read.
+    /// A file (or an image of this name) that is no picture of a kind that is read.
     #[error(
         "\"{}\" {found}; JPEG and PNG files are read (.jpg, .jpeg, .png): convert it, or move it away",
         path.display()
@@ -260,7 +260,7 @@ pub enum DatasetError {
         /// What it is, or is called.
         found: String,
     },
-    /// A JPEG or PNG file that does not decode.
+    /// A JPEG or PNG file (or an image of this name) that does not decode.
     #[error(
         "\"{}\" cannot be decoded ({reason}); the file is damaged or cut short: copy or download it again, or move it away",
         path.display()
@@ -269,6 +269,34 @@ pub enum DatasetError {
         /// The file.
         path: PathBuf,
         /// The decoder's reason.
+        reason: String,
+    },
+    /// An image that a source cannot give.
+    #[error("{name} cannot be read: {reason}")]
+    Sample {
+        /// The image.
+        name: String,
+        /// Why.
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An image that cannot become a view.
+    #[error("\"{name}\" cannot be brought to the model's input: {reason}")]
+    Image {
+        /// The image.
+        name: String,
+        /// What is wrong with its size.
+        reason: String,
+    },
+    /// Images of other channels than grey or red, green and blue.
+    #[error("images of {channels} channels are not made; 1 (grey) and 3 (red, green, blue) are")]
+    Channels {
+        /// The channels asked for or found.
+        channels: usize,
+    },
+    /// A pipeline that cannot be.
+    #[error("no views can be made: {reason}")]
+    Pipeline {
+        /// What is wrong, with the numbers, and what would be right.
         reason: String,
     },
     /// A preprocessing that cannot be done.
@@ -293,6 +321,40 @@ pub enum DatasetError {
         /// What is wrong, with the numbers, and what would be right.
         reason: String,
     },
+    /// A loader whose numbers do not go together.
+    #[error("these batches cannot be loaded: {reason}")]
+    Loader {
+        /// What is wrong, with the numbers, and what would be right.
+        reason: String,
+    },
+    /// The threads of a loader could not be started.
+    #[error("cannot start {workers} threads to load batches: {source}; use fewer workers")]
+    Threads {
+        /// How many were asked for.
+        workers: usize,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// Code that a loader called panicked: a fault in the program, not in the data.
+    #[error("loading {at} panicked: {message}")]
+    Panic {
+        /// What was being loaded.
+        at: String,
+        /// What the panic said.
+        message: String,
+    },
+    /// A batch whose parts do not belong together.
+    #[error("a batch cannot be: {reason}")]
+    Batch {
+        /// What is wrong, with the numbers.
+        reason: String,
+    },
+    /// A set of no images.
+    #[error("a set of no images was asked for; give at least one")]
+    NoImages,
+    /// Classes were asked for of images without any.
+    #[error("the images have no labels, so that no class can be chosen from")]
+    NoLabels,
     /// A batch of no images.
     #[error("a batch of no images was asked for; give at least one index")]
     EmptyBatch,

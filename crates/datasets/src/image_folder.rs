@@ -1,14 +1,13 @@
 //! Folders of pictures: one folder per class, or pictures alone.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
-use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use crate::listing::{Listing, pictures_below};
-use crate::picture::Picture;
-use crate::{DatasetError, Preprocess, Result};
+use crate::{Dataset, DatasetError, Result, Sample};
 
 /// The pictures of a folder, found but not read: opening ImageNet's 50,000 takes a fraction of
 /// a second and a few megabytes.
@@ -26,12 +25,12 @@ use crate::{DatasetError, Preprocess, Result};
 /// since without them the set would be another.
 ///
 /// ```no_run
-/// use spectralkd_datasets::{ImageFolder, Normalise, Preprocess};
+/// use spectralkd_datasets::{Geometry, ImageFolder, Pipeline, ViewKey};
 ///
 /// let folder = ImageFolder::open("imagenet/val".as_ref())?;
-/// let preprocess = Preprocess { size: [224, 224], crop_pct: 0.9, normalise: Normalise::imagenet() };
-/// let batch = folder.batch(&[0, 1, 2], &preprocess)?;
-/// assert_eq!(batch.images.dims(), [3, 3, 224, 224]);
+/// let pipeline = Pipeline::new([224, 224], 3, Geometry::Centre { crop_pct: 0.9 });
+/// let view = pipeline.view_of(&folder, &ViewKey::plain(17))?;
+/// assert_eq!(view.pixels.len(), 3 * 224 * 224);
 /// # Ok::<(), spectralkd_datasets::DatasetError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -41,17 +40,6 @@ pub struct ImageFolder {
     paths: Vec<PathBuf>,
     /// One per path, or none at all.
     labels: Vec<u32>,
-}
-
-/// Pictures as a model takes them, on the CPU.
-#[derive(Clone, Debug)]
-pub struct PictureBatch {
-    /// The preprocessed pictures, `[B, 3, H, W]` in f32.
-    pub images: Tensor,
-    /// Their classes, `[B]` in u32; `None` for a folder without classes.
-    pub labels: Option<Tensor>,
-    /// Where they stand in the folder.
-    pub indices: Vec<u32>,
 }
 
 impl ImageFolder {
@@ -136,57 +124,62 @@ impl ImageFolder {
     pub fn path(&self, i: usize) -> &Path {
         &self.paths[i]
     }
+}
 
-    /// Reads these pictures and brings them to the model's input, in parallel over rayon's
-    /// current pool. The values do not depend on the number of threads, nor does the error:
-    /// that of the first picture that has one.
-    ///
-    /// # Errors
-    /// [`DatasetError::EmptyBatch`], [`DatasetError::Index`], those of [`Picture::read`] and
-    /// of [`Preprocess::check`], or [`DatasetError::Tensor`] if candle fails.
-    pub fn batch(&self, indices: &[u32], preprocess: &Preprocess) -> Result<PictureBatch> {
-        preprocess.check()?;
-        if indices.is_empty() {
-            return Err(DatasetError::EmptyBatch);
-        }
-        let positions = self.positions(indices)?;
-        let [height, width] = preprocess.size;
-        let size = 3 * height * width;
-        let mut values = vec![0f32; positions.len() * size];
-        let outcomes: Vec<Result<()>> = values
-            .par_chunks_exact_mut(size)
-            .zip(&positions)
-            .map(|(values, &i)| {
-                let picture = Picture::read(&self.paths[i])?;
-                preprocess.apply_into(&picture, values)
-            })
-            .collect();
-        outcomes.into_iter().collect::<Result<()>>()?;
-
-        let labels: Option<Vec<u32>> = positions.iter().map(|&i| self.label(i)).collect();
-        let count = positions.len();
-        Ok(PictureBatch {
-            images: Tensor::from_vec(values, (count, 3, height, width), &Device::Cpu)?,
-            labels: labels
-                .map(|labels| Tensor::from_vec(labels, count, &Device::Cpu))
-                .transpose()?,
-            indices: indices.to_vec(),
-        })
+impl Dataset for ImageFolder {
+    fn len(&self) -> usize {
+        self.paths.len()
     }
 
-    fn positions(&self, indices: &[u32]) -> Result<Vec<usize>> {
-        let check = |&index: &u32| {
-            let position = index as usize;
-            if position < self.len() {
-                Ok(position)
-            } else {
-                Err(DatasetError::Index {
-                    index: index.into(),
-                    len: self.len(),
-                })
-            }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn label(&self, index: usize) -> Option<u32> {
+        self.labels.get(index).copied()
+    }
+
+    fn sample(&self, index: usize) -> Result<Sample<'_>> {
+        self.check(index)?;
+        let path = &self.paths[index];
+        let bytes = fs::read(path).map_err(|source| DatasetError::Open {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Sample::Encoded(bytes))
+    }
+
+    fn name(&self, index: usize) -> String {
+        match self.paths.get(index) {
+            Some(path) => path.display().to_string(),
+            None => format!("picture {index} of {}", self.folder.display()),
+        }
+    }
+
+    /// The SHA-256, in hexadecimal, over the names of the classes and, for every picture, its
+    /// path within the folder, its size in bytes and its label. Looks at no picture's content,
+    /// so that a picture replaced by another of the same size goes unnoticed.
+    fn digest(&self) -> Result<String> {
+        let mut hash = Sha256::new();
+        let text = |hash: &mut Sha256, bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
         };
-        indices.iter().map(check).collect()
+        hash.update((self.classes.len() as u64).to_le_bytes());
+        for class in &self.classes {
+            text(&mut hash, class.as_bytes());
+        }
+        for (index, path) in self.paths.iter().enumerate() {
+            let size = fs::metadata(path).map_err(|source| DatasetError::Open {
+                path: path.clone(),
+                source,
+            })?;
+            let within = path.strip_prefix(&self.folder).unwrap_or(path);
+            text(&mut hash, within.as_os_str().as_encoded_bytes());
+            hash.update(size.len().to_le_bytes());
+            hash.update(self.label(index).unwrap_or(u32::MAX).to_le_bytes());
+        }
+        Ok(crate::hexadecimal(&hash.finalize()))
     }
 }
 

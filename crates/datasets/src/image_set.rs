@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
-use crate::{DatasetError, Result};
+use crate::{Dataset, DatasetError, Raw, Result, Sample};
 
 /// Labelled images of one shape, as bytes: `[N, C, H, W]`, row-major, 0 black and 255 full.
 ///
@@ -16,6 +16,8 @@ pub struct ImageSet {
     pixels: Vec<u8>,
     labels: Vec<u32>,
     classes: Vec<String>,
+    /// What it is called in messages; may be empty.
+    name: String,
     sha256: OnceLock<String>,
 }
 
@@ -61,8 +63,16 @@ impl ImageSet {
             pixels,
             labels,
             classes,
+            name: String::new(),
             sha256: OnceLock::new(),
         })
+    }
+
+    /// The same set, called so in messages: "image 17 of `name`".
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// The number of images, at least 1.
@@ -119,34 +129,6 @@ impl ImageSet {
         Ok(bytes.map(|&byte| f32::from(byte) / 255.0).collect())
     }
 
-    /// The first `per_class` images of every class, as ascending indices: a batch, or a
-    /// smaller set, in which all classes count the same.
-    ///
-    /// # Errors
-    /// [`DatasetError::ClassTooSmall`], naming the smallest class.
-    pub fn class_balanced(&self, per_class: usize) -> Result<Vec<u32>> {
-        let counts = self.class_counts();
-        let smallest = (0..counts.len()).min_by_key(|&class| counts[class]);
-        if let Some(class) = smallest.filter(|&class| counts[class] < per_class) {
-            return Err(DatasetError::ClassTooSmall {
-                class,
-                name: self.classes[class].clone(),
-                found: counts[class],
-                wanted: per_class,
-            });
-        }
-        let mut taken = vec![0; counts.len()];
-        let mut chosen = Vec::with_capacity(per_class * counts.len());
-        for (index, &label) in (0..).zip(&self.labels) {
-            let taken = &mut taken[label as usize];
-            if *taken < per_class {
-                *taken += 1;
-                chosen.push(index);
-            }
-        }
-        Ok(chosen)
-    }
-
     /// A set of these images, in this order; an index may come more than once. Takes
     /// indices of any whole-number type (`&[usize]`, `&[u32]`).
     ///
@@ -157,12 +139,16 @@ impl ImageSet {
         let indices = self.positions(indices)?;
         let pixels = indices.iter().flat_map(|&i| self.image(i)).copied();
         let labels = indices.iter().map(|&i| self.labels[i]);
-        Self::new(
+        let subset = Self::new(
             self.shape,
             pixels.collect(),
             labels.collect(),
             self.classes.clone(),
-        )
+        )?;
+        Ok(match self.name.as_str() {
+            "" => subset,
+            name => subset.named(format!("a selection from {name}")),
+        })
     }
 
     /// The SHA-256 of the set, in hexadecimal, over N, C, H, W (u64, little endian), the
@@ -178,7 +164,7 @@ impl ImageSet {
             for label in &self.labels {
                 hash.update(label.to_le_bytes());
             }
-            hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+            crate::hexadecimal(&hash.finalize())
         })
     }
 
@@ -200,5 +186,36 @@ impl ImageSet {
             }
         };
         indices.iter().map(|&index| check(index)).collect()
+    }
+}
+
+impl Dataset for ImageSet {
+    fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn label(&self, index: usize) -> Option<u32> {
+        self.labels.get(index).copied()
+    }
+
+    fn sample(&self, index: usize) -> Result<Sample<'_>> {
+        self.check(index)?;
+        Ok(Sample::Raw(Raw::new(self.shape, self.image(index))?))
+    }
+
+    fn name(&self, index: usize) -> String {
+        match self.name.as_str() {
+            "" => format!("image {index}"),
+            name => format!("image {index} of {name}"),
+        }
+    }
+
+    /// [`ImageSet::sha256`].
+    fn digest(&self) -> Result<String> {
+        Ok(self.sha256().to_owned())
     }
 }

@@ -1,62 +1,113 @@
-//! Labelled images on their way to a model: read from local files (or from the copy of
-//! Fashion-MNIST inside this crate), resized, normalised, flipped, shuffled, and assembled
-//! into batches of candle tensors.
+//! Images on their way to a model: read from where they are, made into views, put into batches
+//! and rendered to the tensors that a model takes.
 //!
-//! - [`ImageSet`]: the images of one split as bytes, with their labels and class names;
-//! - [`idx`]: the IDX file format, plain or gzipped, read with every check it allows;
-//! - [`fashion_mnist`]: Fashion-MNIST, embedded (feature `embedded`, on by default) or from
-//!   a folder, through the same reader;
-//! - [`ImageFolder`]: photographs in a folder per class (or without classes), read when asked
-//!   for; [`Picture`] decodes one, [`Preprocess`] brings it to a model's input as timm does;
-//! - [`kind`]: which of these layouts a folder has;
-//! - [`Normalise`] and [`Augment`]: what happens to an image before the model sees it;
-//! - [`Sampler`]: which images make up which batch, per epoch and per rank;
-//! - [`Loader`]: the batches themselves, `[B, C, H, W]` in f32 with u32 labels.
+//! What an image goes through, in this order:
 //!
-//! Nothing here depends on time, thread or call order: a batch is a function of the seed,
-//! the epoch and the indices asked for. Nothing here opens a socket.
+//! - a [`Dataset`] gives it by its index, as bytes or as the content of its file. [`ImageSet`]
+//!   has images in memory ([`idx`] reads them from MNIST's format, [`fashion_mnist`] has some
+//!   inside this crate), [`ImageFolder`] photographs in a folder per class or alone, and
+//!   [`Subset`] some of the images of another; [`kind`] says which of these a folder is;
+//! - a [`Sampler`] says which images make up which batch, per epoch and per rank: as
+//!   [`BatchRequest`]s from a cursor on;
+//! - a [`Pipeline`] makes a [`View`] of it: decoded, grey or in colours, cut and resized
+//!   ([`Geometry`]) in 8 bits, and what remains to be done as data: whether it is mirrored,
+//!   what is erased ([`Erase`]), and how a batch is mixed ([`Mix`]);
+//! - a [`Loader`] puts views into [`Batch`]es, ahead of their use in threads of its own;
+//! - [`Render`] makes f32 `[B, C, H, W]` of a batch, for each consumer in its own size, channels
+//!   and normalisation ([`Normalise`]).
+//!
+//! Nothing here depends on time, thread or call order: a view is a function of its
+//! [`ViewKey`] (seed, epoch, index, repeat). Nothing here opens a socket.
+//!
+//! In a training loop of one's own:
 //!
 //! ```
 //! use std::sync::Arc;
-//! use spectralkd_datasets::{Augment, ImageSet, Loader, Normalise, Sampler};
+//! use candle_core::Device;
+//! use spectralkd_datasets::{
+//!     Dataset, DatasetError, Geometry, ImageSet, Loader, Normalise, Pipeline, Render, Sampler,
+//! };
 //!
-//! // Six grey 2x2 images of two classes.
-//! let pixels: Vec<u8> = (0..24).collect();
+//! // Six grey 2x2 images of two classes; `ImageFolder::open(path)?` for photographs.
 //! let classes = vec!["dark".to_owned(), "light".to_owned()];
-//! let set = Arc::new(ImageSet::new([1, 2, 2], pixels, vec![0, 0, 0, 1, 1, 1], classes)?);
+//! let set = ImageSet::new([1, 2, 2], (0..24).collect(), vec![0, 0, 0, 1, 1, 1], classes)?;
+//! let render = Render::new([2, 2], 1, Normalise::fit(&set)?)?;
+//! let set: Arc<dyn Dataset> = Arc::new(set);
 //!
-//! let loader = Loader::new(set.clone(), Normalise::fit(&set)?, Augment { flip: true }, 7)?;
-//! let sampler = Sampler::shuffled(set.len(), 2, 7, 0, 1)?;
-//! for epoch in 0..3 {
-//!     for indices in sampler.epoch(epoch) {
-//!         let batch = loader.batch(epoch, &indices)?;
-//!         assert_eq!(batch.images.dims(), [2, 1, 2, 2]);
-//!         assert_eq!(batch.labels.dims(), [2]);
+//! // Training: mirrored at random, in shuffled batches of 2, 4 of them loaded ahead by 2 threads.
+//! let seed = 7;
+//! let plain = Pipeline::new([2, 2], 1, Geometry::AsIs);
+//! let training = Pipeline { flip: 0.5, ..plain.clone() };
+//! let loader = Loader::new(set.clone(), Arc::new(training), 2, 4)?;
+//! let sampler = Sampler::shuffled(set.len(), 2, seed, 0, 1)?;
+//! let (epoch, batch) = (0, 0); // of a checkpoint, for a run that goes on
+//! for batch in loader.stream(sampler.from(epoch, batch)) {
+//!     let batch = batch?;
+//!     let images = render.render(&batch, &Device::Cpu)?; // [2, 1, 2, 2]
+//!     let labels = batch.labels_tensor(&Device::Cpu)?; // [2]
+//!     // ... the model's step on `images` and `labels` ...
+//!     # assert_eq!((images.dims(), labels.unwrap().dims()), (&[2, 1, 2, 2][..], &[2][..]));
+//!     if batch.epoch == 2 {
+//!         break; // the requests are endless; this stops the threads
 //!     }
 //! }
-//! # Ok::<(), spectralkd_datasets::DatasetError>(())
+//!
+//! // Evaluation: every image once, in this thread.
+//! let loader = Loader::new(set.clone(), Arc::new(plain), 0, 0)?;
+//! let mut seen = 0;
+//! for batch in loader.stream(Sampler::plain(set.len(), 4)?) {
+//!     seen += batch?.len();
+//! }
+//! assert_eq!(seen, 6);
+//! # Ok::<(), DatasetError>(())
 //! ```
-
 pub mod fashion_mnist;
 pub mod idx;
+pub mod old;
 
+mod batch;
+mod dataset;
+mod erase;
 mod error;
+mod geometry;
+mod image;
 mod image_folder;
 mod image_set;
 mod listing;
 mod loader;
+mod mixing;
+mod normalise;
 mod picture;
-mod preprocess;
+mod pipeline;
+mod rect;
+mod render;
+mod requests;
 mod resize;
 mod sampler;
-mod transform;
+mod subset;
+mod view;
 
+pub use batch::Batch;
+pub use dataset::{Dataset, Raw, Sample};
+pub use erase::{Erase, ErasedBox, Fill};
 pub use error::{DatasetError, Result};
-pub use image_folder::{ImageFolder, PictureBatch};
+pub use geometry::Geometry;
+pub use image_folder::ImageFolder;
 pub use image_set::ImageSet;
 pub use listing::{Kind, kind};
-pub use loader::{Batch, Loader};
+pub use loader::{Batches, Loader};
+pub use mixing::{Mix, Mixing};
+pub use normalise::Normalise;
 pub use picture::{EXTENSIONS, Picture};
-pub use preprocess::Preprocess;
+pub use pipeline::Pipeline;
+pub use rect::Rect;
+pub use render::Render;
+pub use requests::{BatchRequest, Requests};
 pub use sampler::{Order, Sampler, SamplerOptions};
-pub use transform::{Augment, Normalise};
+pub use subset::Subset;
+pub use view::{View, ViewKey};
+
+/// Bytes as hexadecimal digits.
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

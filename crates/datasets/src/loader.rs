@@ -1,129 +1,110 @@
-//! Batches of tensors out of a set of images.
+//! Batches of views: made now, or ahead of their use by threads of their own.
 
+mod source;
+mod stream;
+mod workers;
+
+use std::iter;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
-use rayon::prelude::*;
+use crate::{Batch, BatchRequest, Dataset, DatasetError, Pipeline, Result};
 
-use crate::{Augment, DatasetError, ImageSet, Normalise, Result};
+use source::Source;
+pub use stream::Batches;
 
-/// Images that one thread assembles before rayon may split the work further.
-const IMAGES_PER_TASK: usize = 16;
-
-/// One batch, on the CPU.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// The normalised images, `[B, C, H, W]` in f32.
-    pub images: Tensor,
-    /// Their classes, `[B]` in u32.
-    pub labels: Tensor,
-    /// Where they stand in the set.
-    pub indices: Vec<u32>,
-    /// Which of them are mirrored.
-    pub flipped: Vec<bool>,
-}
-
-/// Makes batches: looks images up, normalises them, and mirrors some.
+/// Makes batches. A batch depends on the set, the pipeline and the request alone.
 ///
-/// Cheap to clone (the images are shared), and free of state: a batch depends on the seed,
-/// the epoch and the indices only. With flips, each image has two versions;
-/// [`Loader::fixed`] gives either one, so that teacher outputs can be kept by
-/// (index, flipped).
+/// With `workers` above 0 the views of a batch are shared out to that many OS threads of the
+/// stream's own. No thread pool of the caller takes part: a pool whose threads wait for one
+/// another (rayon's) would steal this work into the middle of a training step.
+///
+/// ```
+/// use std::sync::Arc;
+/// use spectralkd_datasets::{Geometry, ImageSet, Loader, Pipeline, Sampler};
+///
+/// let classes = vec!["dark".to_owned(), "light".to_owned()];
+/// let set = ImageSet::new([1, 2, 2], (0..24).collect(), vec![0, 0, 0, 1, 1, 1], classes)?;
+/// let pipeline = Pipeline { flip: 0.5, ..Pipeline::new([2, 2], 1, Geometry::AsIs) };
+/// let loader = Loader::new(Arc::new(set), Arc::new(pipeline), 2, 3)?;
+///
+/// let sampler = Sampler::shuffled(6, 2, 7, 0, 1)?;
+/// for batch in loader.stream(sampler.from(0, 0)).take(9) {
+///     let batch = batch?; // an image that cannot be read is an error here, at its batch
+///     assert_eq!((batch.len(), batch.shape), (2, [2, 1, 2, 2]));
+/// }
+/// # Ok::<(), spectralkd_datasets::DatasetError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Loader {
-    set: Arc<ImageSet>,
-    tables: Arc<Vec<[f32; 256]>>,
-    augment: Augment,
-    seed: u64,
+    source: Arc<Source>,
+    workers: usize,
+    ahead: usize,
 }
 
 impl Loader {
-    /// A loader for this set; `seed` decides the flips.
+    /// Batches of this set's views, made by `workers` threads, or in the caller's for 0. At
+    /// most `ahead` batches (at least 1 where there are workers) are begun or wait beside
+    /// those that the caller has taken: that is what bounds the memory.
     ///
     /// # Errors
-    /// [`DatasetError::NormaliseChannels`] or [`DatasetError::NormaliseValue`] if the
-    /// normalisation does not fit the images.
+    /// Those of [`Pipeline::check`]; [`DatasetError::NoImages`] for a set of none,
+    /// [`DatasetError::Loader`] if workers may work on no batch.
     pub fn new(
-        set: Arc<ImageSet>,
-        normalise: Normalise,
-        augment: Augment,
-        seed: u64,
+        dataset: Arc<dyn Dataset>,
+        pipeline: Arc<Pipeline>,
+        workers: usize,
+        ahead: usize,
     ) -> Result<Self> {
-        normalise.check(set.shape()[0])?;
+        pipeline.check()?;
+        if dataset.is_empty() {
+            return Err(DatasetError::NoImages);
+        }
+        if workers > 0 && ahead == 0 {
+            return Err(DatasetError::Loader {
+                reason: format!(
+                    "{workers} workers with no batch ahead; give at least 1, or no workers"
+                ),
+            });
+        }
         Ok(Self {
-            set,
-            tables: Arc::new(normalise.tables()),
-            augment,
-            seed,
+            source: Arc::new(Source {
+                classes: dataset.classes().len(),
+                dataset,
+                pipeline,
+            }),
+            workers,
+            ahead,
         })
     }
 
-    /// The images behind the batches.
-    pub fn set(&self) -> &Arc<ImageSet> {
-        &self.set
+    /// The set behind the batches.
+    pub fn dataset(&self) -> &Arc<dyn Dataset> {
+        &self.source.dataset
     }
 
-    /// Whether [`Loader::batch`] mirrors image `index` in this epoch.
-    pub fn flips(&self, epoch: u64, index: u32) -> bool {
-        self.augment.flips(self.seed, epoch, index)
+    /// What makes its views.
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.source.pipeline
     }
 
-    /// The training batch of these images in this epoch, with its random flips.
+    /// This batch, now. Its views are shared out to the workers too; they end with it.
     ///
     /// # Errors
-    /// [`DatasetError::Index`] for an index past the end, [`DatasetError::EmptyBatch`] if
-    /// there is none, [`DatasetError::Tensor`] if candle fails.
-    pub fn batch(&self, epoch: u64, indices: &[u32]) -> Result<Batch> {
-        let flipped = indices.iter().map(|&i| self.flips(epoch, i)).collect();
-        self.assemble(indices, flipped)
+    /// [`DatasetError::EmptyBatch`], [`DatasetError::Index`], the error of the first image that
+    /// has one, or [`DatasetError::Panic`] if the set's code panics.
+    pub fn batch(&self, request: &BatchRequest) -> Result<Batch> {
+        if self.workers == 0 {
+            return self.source.batch(request);
+        }
+        let mut batches = self.stream(iter::once(request.clone()));
+        batches.next().unwrap_or(Err(DatasetError::EmptyBatch))
     }
 
-    /// These images all as they are, or all mirrored, whatever the augmentation: for
-    /// evaluation (`flipped` = false), and to compute teacher outputs for both versions.
+    /// These batches, in their order, made ahead of their use.
     ///
-    /// # Errors
-    /// As [`Loader::batch`].
-    pub fn fixed(&self, indices: &[u32], flipped: bool) -> Result<Batch> {
-        self.assemble(indices, vec![flipped; indices.len()])
-    }
-
-    fn assemble(&self, indices: &[u32], flipped: Vec<bool>) -> Result<Batch> {
-        if indices.is_empty() {
-            return Err(DatasetError::EmptyBatch);
-        }
-        let positions = self.set.positions(indices)?;
-        let [channels, height, width] = self.set.shape();
-        let size = self.set.image_size();
-
-        let mut values = vec![0f32; positions.len() * size];
-        values
-            .par_chunks_exact_mut(size)
-            .with_min_len(IMAGES_PER_TASK)
-            .zip(positions.par_iter().zip(&flipped))
-            .for_each(|(values, (&i, &flip))| self.fill(values, i, flip));
-
-        let labels: Vec<u32> = positions.iter().map(|&i| self.set.labels()[i]).collect();
-        let shape = (positions.len(), channels, height, width);
-        Ok(Batch {
-            images: Tensor::from_vec(values, shape, &Device::Cpu)?,
-            labels: Tensor::from_vec(labels, positions.len(), &Device::Cpu)?,
-            indices: indices.to_vec(),
-            flipped,
-        })
-    }
-
-    /// Writes image `i`, normalised and perhaps mirrored, to `values`, `[C, H, W]`.
-    fn fill(&self, values: &mut [f32], i: usize, flip: bool) {
-        let [_, height, width] = self.set.shape();
-        let rows = values.chunks_exact_mut(width);
-        for (r, (row, bytes)) in rows.zip(self.set.image(i).chunks_exact(width)).enumerate() {
-            let table = &self.tables[r / height];
-            for (value, &byte) in row.iter_mut().zip(bytes) {
-                *value = table[usize::from(byte)];
-            }
-            if flip {
-                row.reverse();
-            }
-        }
+    /// An error comes in its batch's place, and the next batch after it. Dropping the stream
+    /// stops its threads and waits until each has finished the image that it is at.
+    pub fn stream(&self, requests: impl Iterator<Item = BatchRequest> + Send + 'static) -> Batches {
+        Batches::new(self, Box::new(requests))
     }
 }

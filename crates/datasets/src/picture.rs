@@ -75,20 +75,7 @@ impl Picture {
     /// # Errors
     /// As [`Picture::read`].
     pub fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
-        let decoded = match bytes {
-            [0xff, 0xd8, 0xff, ..] => decode_jpeg(bytes),
-            [0x89, b'P', b'N', b'G', ..] => decode_png(bytes),
-            _ => {
-                return Err(DatasetError::UnsupportedPicture {
-                    path: path.to_owned(),
-                    found: format!("is {}", content(bytes)),
-                });
-            }
-        };
-        decoded.map_err(|reason| DatasetError::DamagedPicture {
-            path: path.to_owned(),
-            reason,
-        })
+        decode(bytes).map_err(|fault| fault.of(path))
     }
 
     /// The height in pixels, at least 1.
@@ -105,6 +92,42 @@ impl Picture {
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
+
+    pub(crate) fn into_pixels(self) -> Vec<u8> {
+        self.pixels
+    }
+}
+
+/// Why a file is no picture that can be read.
+pub(crate) enum Fault {
+    /// It is something else.
+    Unsupported(&'static str),
+    /// It does not decode.
+    Damaged(String),
+}
+
+impl Fault {
+    /// The error, for the file (or the image) of this name.
+    pub(crate) fn of(self, name: &Path) -> DatasetError {
+        let path = name.to_owned();
+        match self {
+            Self::Unsupported(content) => DatasetError::UnsupportedPicture {
+                path,
+                found: format!("is {content}"),
+            },
+            Self::Damaged(reason) => DatasetError::DamagedPicture { path, reason },
+        }
+    }
+}
+
+/// Decodes the content of a JPEG or PNG file.
+pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<Picture, Fault> {
+    let decoded = match bytes {
+        [0xff, 0xd8, 0xff, ..] => decode_jpeg(bytes),
+        [0x89, b'P', b'N', b'G', ..] => decode_png(bytes),
+        _ => return Err(Fault::Unsupported(content(bytes))),
+    };
+    decoded.map_err(Fault::Damaged)
 }
 
 /// What a file that is neither JPEG nor PNG is, by its first bytes.

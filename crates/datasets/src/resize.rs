@@ -1,68 +1,99 @@
 //! Pillow's `Image.resize` with the bicubic filter, bit for bit.
 //!
 //! The filter is Keys' cubic with a = -1/2, stretched by the factor of reduction (so that it
-//! averages over what falls into one new pixel: "antialias"). Rows first, then columns, each
+//! averages over what falls into one new pixel: "antialias"). One axis after the other, each
 //! in fixed point with 22 fractional bits and rounded to 8 bits, as in Pillow's Resample.c.
+//! Rows come first; but as in Pillow 13 columns do where the height loses more than twice as
+//! many pixels as the width (older Pillows differ there by a level here and there).
 
-use crate::picture::Picture;
+use crate::rect::Rect;
 
 /// Fractional bits of the weights: 32, less 8 for the pixel, less 2 for sums beyond 0..=255.
 const PRECISION: u32 = 32 - 8 - 2;
 
-/// A rectangle of pixels: the first row and column, and how many.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Window {
-    pub(crate) top: usize,
-    pub(crate) left: usize,
-    pub(crate) height: usize,
-    pub(crate) width: usize,
+/// The way from images of one size to another size, or to a window of the result. Made once,
+/// used for any number of images.
+pub(crate) struct Resize {
+    down: Taps,
+    across: Taps,
+    down_first: bool,
 }
 
-/// What `window` shows of the picture resized to `size` = `[height, width]`: its pixels,
-/// `[window.height, window.width, 3]`. Nothing outside of the window is computed.
-pub(crate) fn bicubic(picture: &Picture, size: [usize; 2], window: Window) -> Vec<u8> {
-    let down = Taps::new(picture.height(), size[0], window.top, window.height);
-    let across = Taps::new(picture.width(), size[1], window.left, window.width);
-
-    // The rows of the picture that the columns' taps will see.
-    let (first, end) = down.reach();
-    let mut rows = vec![0; (end - first) * window.width * 3];
-    let source = picture.pixels().chunks_exact(picture.width() * 3);
-    for (row, source) in rows
-        .chunks_exact_mut(window.width * 3)
-        .zip(source.skip(first))
-    {
-        across_row(source, &across, row);
-    }
-
-    let mut pixels = vec![0; window.height * window.width * 3];
-    let mut sums = vec![0; window.width * 3];
-    for (out, tap) in pixels.chunks_exact_mut(window.width * 3).zip(&down.taps) {
-        sums.fill(ONE_HALF);
-        let rows = rows.chunks_exact(window.width * 3).skip(tap.first - first);
-        for (row, &weight) in rows.zip(&tap.weights) {
-            for (sum, &value) in sums.iter_mut().zip(row) {
-                *sum += i32::from(value) * weight;
-            }
-        }
-        for (value, &sum) in out.iter_mut().zip(&sums) {
-            *value = to_level(sum);
+impl Resize {
+    /// From `from` = `[height, width]` to what `window` shows of the image resized to `to`.
+    /// Nothing outside of the window is computed.
+    pub(crate) fn new(from: [usize; 2], to: [usize; 2], window: Rect) -> Self {
+        let lost = |axis: usize| from[axis] as i128 - to[axis] as i128;
+        Self {
+            down: Taps::new(from[0], to[0], window.top, window.height),
+            across: Taps::new(from[1], to[1], window.left, window.width),
+            down_first: lost(0) > 0 && lost(0) > 2 * lost(1),
         }
     }
-    pixels
+
+    /// The window's pixels, `[window.height, window.width, C]`, of the image with these rows,
+    /// each `[width, C]`.
+    pub(crate) fn apply<'a, const C: usize>(
+        &self,
+        source: impl Iterator<Item = &'a [u8]>,
+    ) -> Vec<u8> {
+        // What the taps of the second axis will see of the first one's result.
+        let (top, bottom) = self.down.reach();
+        let (left, right) = self.across.reach();
+        let source = source.skip(top).take(bottom - top);
+        let source: Vec<&[u8]> = source.map(|row| &row[left * C..right * C]).collect();
+        if self.down_first {
+            let width = (right - left) * C;
+            let columns = self.down.blend_rows(&source, top, width);
+            let columns: Vec<&[u8]> = columns.chunks_exact(width).collect();
+            self.across.blend_columns::<C>(&columns, left)
+        } else {
+            let width = self.across.taps.len() * C;
+            let rows = self.across.blend_columns::<C>(&source, left);
+            let rows: Vec<&[u8]> = rows.chunks_exact(width).collect();
+            self.down.blend_rows(&rows, top, width)
+        }
+    }
 }
 
-fn across_row(source: &[u8], taps: &Taps, out: &mut [u8]) {
-    let (out, _) = out.as_chunks_mut::<3>();
-    let (source, _) = source.as_chunks::<3>();
-    for (pixel, tap) in out.iter_mut().zip(&taps.taps) {
-        let mut sums = [ONE_HALF; 3];
-        for (values, &weight) in source[tap.first..].iter().zip(&tap.weights) {
-            for (sum, &value) in sums.iter_mut().zip(values) {
-                *sum += i32::from(value) * weight;
+impl Taps {
+    /// The new rows, of `width` values each, out of old ones, the first of which is number `start`.
+    fn blend_rows(&self, source: &[&[u8]], start: usize, width: usize) -> Vec<u8> {
+        let mut pixels = vec![0; self.taps.len() * width];
+        let mut sums = vec![0; width];
+        for (out, tap) in pixels.chunks_exact_mut(width).zip(&self.taps) {
+            sums.fill(ONE_HALF);
+            for (row, &weight) in source[tap.first - start..].iter().zip(&tap.weights) {
+                for (sum, &value) in sums.iter_mut().zip(*row) {
+                    *sum += i32::from(value) * weight;
+                }
+            }
+            for (value, &sum) in out.iter_mut().zip(&sums) {
+                *value = to_level(sum);
             }
         }
-        *pixel = sums.map(to_level);
+        pixels
+    }
+
+    /// The same rows with the new columns out of old ones, the first of which is number
+    /// `start`.
+    fn blend_columns<const C: usize>(&self, source: &[&[u8]], start: usize) -> Vec<u8> {
+        let width = self.taps.len() * C;
+        let mut pixels = vec![0; source.len() * width];
+        for (out, row) in pixels.chunks_exact_mut(width).zip(source) {
+            let (out, _) = out.as_chunks_mut::<C>();
+            let (row, _) = row.as_chunks::<C>();
+            for (pixel, tap) in out.iter_mut().zip(&self.taps) {
+                let mut sums = [ONE_HALF; C];
+                for (values, &weight) in row[tap.first - start..].iter().zip(&tap.weights) {
+                    for (sum, &value) in sums.iter_mut().zip(values) {
+                        *sum += i32::from(value) * weight;
+                    }
+                }
+                *pixel = sums.map(to_level);
+            }
+        }
+        pixels
     }
 }
 

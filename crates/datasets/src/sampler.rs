@@ -165,6 +165,13 @@ impl Sampler {
 
     /// This rank's batches in this epoch: the same whenever and wherever they are asked for.
     pub fn epoch(&self, epoch: u64) -> Vec<Vec<u32>> {
+        let indices = |batch: Vec<(u32, u32)>| batch.iter().map(|&(index, _)| index).collect();
+        self.items(epoch).into_iter().map(indices).collect()
+    }
+
+    /// The same with, beside each image, how often the order of the epoch had it before: 0,
+    /// but for images that lengthen it.
+    pub(crate) fn items(&self, epoch: u64) -> Vec<Vec<(u32, u32)>> {
         let SamplerOptions {
             len,
             batch,
@@ -177,9 +184,11 @@ impl Sampler {
             Order::Sequential => (0..len).map(|i| i as u32).collect(),
             Order::Shuffled { seed } => Stream::new(seed, "shuffle").at(epoch).permutation(len),
         };
-        let dealt = order.iter().cycle().skip(rank).step_by(world);
-        let mine: Vec<u32> = dealt.take(self.samples()).copied().collect();
-        mine.chunks(batch).map(<[u32]>::to_vec).collect()
+        let dealt = (rank..).step_by(world).take(self.samples());
+        let mine: Vec<(u32, u32)> = dealt
+            .map(|place| (order[place % len], (place / len) as u32))
+            .collect();
+        mine.chunks(batch).map(<[_]>::to_vec).collect()
     }
 
     /// The images dealt to this rank, before an incomplete batch is dropped.

@@ -121,7 +121,7 @@ mod embedded {
     use super::*;
     use sha2::{Digest, Sha256};
     use spectralkd_datasets::fashion_mnist::{embedded, normalise};
-    use spectralkd_datasets::{ImageSet, Normalise};
+    use spectralkd_datasets::{Dataset, ImageSet, Normalise};
 
     const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
     const FULL: &str = "/usr/share/datasets/fashion-mnist";

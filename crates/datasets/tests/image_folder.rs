@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use spectralkd_datasets::{
-    DatasetError, ImageFolder, Kind, Normalise, Picture, Preprocess, idx, kind,
+    Batch, BatchRequest, DatasetError, Geometry, ImageFolder, Kind, Loader, Pipeline, Sample,
+    ViewKey, idx, kind,
 };
 use tempfile::TempDir;
 
@@ -32,12 +34,13 @@ fn tree(files: &[&str]) -> TempDir {
     folder
 }
 
-fn preprocess(side: usize) -> Preprocess {
-    Preprocess {
-        size: [side, side],
-        crop_pct: 0.9,
-        normalise: Normalise::imagenet(),
-    }
+fn pipeline() -> Pipeline {
+    Pipeline::new([12, 12], 3, Geometry::Centre { crop_pct: 0.9 })
+}
+
+fn load(set: ImageFolder, indices: &[u32]) -> Batch {
+    let loader = Loader::new(Arc::new(set), Arc::new(pipeline()), 0, 0).unwrap();
+    loader.batch(&BatchRequest::plain(indices)).unwrap()
 }
 
 fn relative(set: &ImageFolder) -> Vec<String> {
@@ -99,88 +102,25 @@ fn pictures_alone_have_no_labels() {
     let set = ImageFolder::open(folder.path()).unwrap();
     assert_eq!(relative(&set), ["a.jpg", "b.png"]);
     assert!(set.classes().is_empty() && set.label(0).is_none());
-    let batch = set.batch(&[1], &preprocess(8)).unwrap();
-    assert!(batch.labels.is_none());
+    let batch = load(set, &[1]);
+    assert_eq!((batch.labels, batch.classes), (None, 0));
 }
 
 #[test]
 fn a_batch_is_the_pictures_in_the_order_asked_for() {
     let folder = tree(&CLASSES);
     let set = ImageFolder::open(folder.path()).unwrap();
-    let preprocess = preprocess(12);
+    let paths: Vec<PathBuf> = (0..set.len()).map(|i| set.path(i).to_owned()).collect();
     let indices = [10, 1, 3, 1];
-    let batch = set.batch(&indices, &preprocess).unwrap();
-    assert_eq!(batch.images.dims(), [4, 3, 12, 12]);
-    assert_eq!(batch.indices, indices);
-    let labels: Vec<u32> = batch.labels.unwrap().to_vec1().unwrap();
-    assert_eq!(labels, [3, 1, 2, 1]);
-    for (row, i) in indices.into_iter().enumerate() {
-        let values: Vec<f32> = batch
-            .images
-            .get(row)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1()
-            .unwrap();
-        let picture = Picture::read(set.path(i as usize)).unwrap();
-        assert_eq!(values, preprocess.apply(&picture).unwrap());
+    let batch = load(set, &indices);
+    assert_eq!((batch.shape, batch.classes), ([4, 3, 12, 12], 4));
+    assert_eq!(batch.indices(), indices);
+    assert_eq!(batch.labels.as_deref(), Some(&[3, 1, 2, 1][..]));
+    for (row, index) in indices.into_iter().enumerate() {
+        let file = Sample::Encoded(fs::read(&paths[index as usize]).unwrap());
+        let view = pipeline().view(&file, &ViewKey::plain(0)).unwrap();
+        assert_eq!(batch.view(row), view.pixels);
     }
-}
-
-#[test]
-fn threads_do_not_change_a_batch() {
-    let folder = tree(&CLASSES);
-    let set = ImageFolder::open(folder.path()).unwrap();
-    let indices: Vec<u32> = (0..11).collect();
-    let with = |threads: usize| -> Vec<f32> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let batch = pool
-            .unwrap()
-            .install(|| set.batch(&indices, &preprocess(16)))
-            .unwrap();
-        batch.images.flatten_all().unwrap().to_vec1().unwrap()
-    };
-    let one = with(1);
-    assert!([2, 5].into_iter().all(|threads| with(threads) == one));
-}
-
-#[test]
-fn the_first_bad_picture_is_named() {
-    let folder = tree(&["a/1.png", "a/2.jpg", "a/3.png", "a/4.jpg"]);
-    let set = ImageFolder::open(folder.path()).unwrap();
-    let jpeg = fs::read(golden("s420.jpg")).unwrap();
-    fs::write(set.path(1), &jpeg[..jpeg.len() / 2]).unwrap();
-    fs::write(set.path(3), "no picture").unwrap();
-    let error = set.batch(&[0, 1, 2, 3], &preprocess(8)).unwrap_err();
-    assert!(
-        matches!(&error, DatasetError::DamagedPicture { path, .. } if path == set.path(1)),
-        "{error}"
-    );
-    let error = set.batch(&[3, 2, 1], &preprocess(8)).unwrap_err();
-    assert!(error.to_string().contains("a/4.jpg"), "{error}");
-    fs::remove_file(set.path(2)).unwrap();
-    let error = set.batch(&[2], &preprocess(8)).unwrap_err();
-    assert!(
-        matches!(&error, DatasetError::Open { path, .. } if path == set.path(2)),
-        "{error}"
-    );
-    assert!(set.batch(&[0], &preprocess(8)).is_ok());
-}
-
-#[test]
-fn batches_that_cannot_be() {
-    let folder = tree(&["a/1.png"]);
-    let set = ImageFolder::open(folder.path()).unwrap();
-    let error = set.batch(&[], &preprocess(8)).unwrap_err();
-    assert!(matches!(error, DatasetError::EmptyBatch), "{error}");
-    let error = set.batch(&[0, 1], &preprocess(8)).unwrap_err();
-    assert!(
-        matches!(error, DatasetError::Index { index: 1, len: 1 }),
-        "{error}"
-    );
-    let error = set.batch(&[0], &preprocess(0)).unwrap_err();
-    assert!(matches!(error, DatasetError::Preprocess { .. }), "{error}");
 }
 
 /// Both functions refuse the folder, naming it, with these words.
@@ -273,7 +213,7 @@ fn pictures_are_listed_without_being_read() {
     assert_eq!((set.len(), set.classes().len()), (500, 10));
     assert_eq!(set.label(499), Some(9));
     assert!(set.path(499).ends_with("n00000009/00049.JPEG"));
-    let error = set.batch(&[7], &preprocess(8)).unwrap_err();
+    let error = pipeline().view_of(&set, &ViewKey::plain(7)).unwrap_err();
     assert!(error.to_string().contains("empty file"), "{error}");
 }
 

@@ -1,6 +1,6 @@
 //! Image sets: what they refuse, what they choose, and what identifies them.
 
-use spectralkd_datasets::{DatasetError, ImageSet};
+use spectralkd_datasets::{Dataset, DatasetError, ImageSet};
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|k| format!("class {k}")).collect()

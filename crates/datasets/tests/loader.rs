@@ -1,218 +1,148 @@
-//! Batches: the values, the flips, and independence of everything but their key.
+//! The loader: order, bounds and threads.
+
+mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
-use spectralkd_datasets::{Augment, Batch, DatasetError, ImageSet, Loader, Normalise};
-
-const FLIP: Augment = Augment { flip: true };
-const PLAIN: Augment = Augment { flip: false };
-
-/// One image of 2 channels, 2x3 pixels.
-const PIXELS: [u8; 12] = [0, 1, 127, 128, 254, 255, 10, 20, 30, 40, 50, 60];
-
-/// numpy 2.4.6, float32: `(x / 255 - mean) / std` with mean (0.2860, 0.4) and std
-/// (0.3530, 0.25) per channel.
-const NORMALISED: [f32; 12] = [
-    -0.810_198_37,
-    -0.799_089_13,
-    0.600_677_67,
-    0.611_787,
-    2.011_553_8,
-    2.022_662_9,
-    -1.443_137_3,
-    -1.286_274_6,
-    -1.129_411_8,
-    -0.972_549,
-    -0.815_686_3,
-    -0.658_823_55,
-];
-
-/// The same, `[:, :, ::-1]`.
-const MIRRORED: [f32; 12] = [
-    0.600_677_67,
-    -0.799_089_13,
-    -0.810_198_37,
-    2.022_662_9,
-    2.011_553_8,
-    0.611_787,
-    -1.129_411_8,
-    -1.286_274_6,
-    -1.443_137_3,
-    -0.658_823_55,
-    -0.815_686_3,
-    -0.972_549,
-];
-
-fn normalise() -> Normalise {
-    Normalise {
-        mean: vec![0.2860, 0.4],
-        std: vec![0.3530, 0.25],
-    }
-}
-
-fn golden() -> Loader {
-    let classes = vec!["a".to_owned(), "b".to_owned()];
-    let set = ImageSet::new([2, 2, 3], PIXELS.to_vec(), vec![1], classes).unwrap();
-    Loader::new(Arc::new(set), normalise(), FLIP, 0).unwrap()
-}
-
-/// 200 grey images of 4x5 pixels; image i has label i % 3.
-fn many(augment: Augment, seed: u64) -> Loader {
-    let pixels = (0..200u32 * 20).map(|i| (i * 7 % 251) as u8).collect();
-    let labels = (0..200).map(|i| i % 3).collect();
-    let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
-    let set = Arc::new(ImageSet::new([1, 4, 5], pixels, labels, classes).unwrap());
-    let normalise = Normalise::fit(&set).unwrap();
-    Loader::new(set, normalise, augment, seed).unwrap()
-}
-
-fn values(batch: &Batch) -> Vec<f32> {
-    batch.images.flatten_all().unwrap().to_vec1().unwrap()
-}
+use common::many;
+use common::probe::{Probe, requests, until};
+use spectralkd_datasets::{
+    Batch, BatchRequest, DatasetError, Geometry, Loader, Pipeline, Result, Sampler,
+};
 
 #[test]
-fn values_are_those_of_numpy_to_the_bit() {
-    let loader = golden();
-    assert_eq!(values(&loader.fixed(&[0], false).unwrap()), NORMALISED);
-    assert_eq!(values(&loader.fixed(&[0], true).unwrap()), MIRRORED);
-    let both = loader.fixed(&[0, 0], true).unwrap();
-    assert_eq!(both.images.dims(), [2, 2, 2, 3]);
-    assert_eq!(both.flipped, [true, true]);
-}
-
-#[test]
-fn labels_and_indices_go_with_the_images() {
-    let loader = many(PLAIN, 0);
-    let batch = loader.batch(0, &[5, 199, 5, 0]).unwrap();
-    assert_eq!(batch.images.dims(), [4, 1, 4, 5]);
-    assert_eq!(batch.labels.to_vec1::<u32>().unwrap(), [2, 1, 2, 0]);
-    assert_eq!(batch.indices, [5, 199, 5, 0]);
-    assert_eq!(batch.flipped, [false; 4]);
-    let alone = loader.batch(0, &[199]).unwrap();
-    assert_eq!(values(&batch)[20..40], values(&alone));
-}
-
-#[test]
-fn every_image_of_a_training_batch_is_one_of_its_two_versions() {
-    let loader = many(FLIP, 3);
-    let indices: Vec<u32> = (0..200).rev().collect();
-    let batch = loader.batch(4, &indices).unwrap();
-    let versions = [false, true].map(|flip| values(&loader.fixed(&indices, flip).unwrap()));
-    let values = values(&batch);
-    for (k, &flipped) in batch.flipped.iter().enumerate() {
-        let range = k * 20..(k + 1) * 20;
-        assert_eq!(flipped, loader.flips(4, indices[k]));
+fn batches_come_in_order_and_do_not_depend_on_the_workers() {
+    let sampler = Sampler::shuffled(60, 7, 3, 0, 1).unwrap();
+    let with = |workers, ahead| -> Vec<Batch> {
+        // Slow and quick images, so that later parts and batches are done before earlier ones.
+        let set = Probe::new(|index| {
+            thread::sleep(Duration::from_micros(index as u64 * 37 % 400));
+            Ok(())
+        });
+        let batches = set.loader(workers, ahead).stream(sampler.from(2, 3));
+        batches.take(20).map(Result::unwrap).collect()
+    };
+    let here = with(0, 0);
+    let requests: Vec<BatchRequest> = sampler.from(2, 3).take(20).collect();
+    for (batch, request) in here.iter().zip(&requests) {
+        assert_eq!((batch.epoch, batch.number), (request.epoch, request.number));
+        assert_eq!(batch.keys, request.keys().collect::<Vec<_>>());
+        let labels: Vec<u32> = batch.indices().iter().map(|i| i % 3).collect();
+        assert_eq!(batch.labels.as_ref(), Some(&labels));
         assert_eq!(
-            values[range.clone()],
-            versions[usize::from(flipped)][range.clone()]
+            (batch.len(), batch.shape, batch.classes),
+            (7, [7, 1, 4, 5], 3)
         );
-        assert_ne!(versions[0][range.clone()], versions[1][range]);
     }
-}
-
-#[test]
-fn flips_depend_on_seed_epoch_and_image_only() {
-    let indices: Vec<u32> = (0..200).collect();
-    let flips = |seed, epoch| many(FLIP, seed).batch(epoch, &indices).unwrap().flipped;
-    assert_eq!(flips(1, 2), flips(1, 2));
-    assert_ne!(flips(1, 2), flips(1, 3));
-    assert_ne!(flips(1, 2), flips(2, 2));
-
-    let loader = many(FLIP, 1);
-    let some = loader.batch(2, &[17, 3, 150]).unwrap().flipped;
-    let all = flips(1, 2);
-    assert_eq!(some, [all[17], all[3], all[150]]);
-
-    let share = all.iter().filter(|&&f| f).count();
-    assert!((60..=140).contains(&share), "{share} of 200 mirrored"); // 5.6 standard deviations
-    assert!(!many(PLAIN, 1).flips(2, 17) && !many(PLAIN, 1).flips(2, 3));
-}
-
-#[test]
-fn batches_are_the_same_on_any_number_of_threads() {
-    let indices: Vec<u32> = (0..200).collect();
-    let on = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        pool.install(|| values(&many(FLIP, 9).batch(1, &indices).unwrap()))
-    };
-    assert_eq!(on(1), on(5));
-}
-
-#[test]
-fn a_fitted_normalisation_gives_mean_0_and_deviation_1() {
-    let loader = many(PLAIN, 0);
-    let indices: Vec<u32> = (0..200).collect();
-    let xs = values(&loader.fixed(&indices, false).unwrap());
-    let n = xs.len() as f64;
-    let mean = xs.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
-    let variance = xs
-        .iter()
-        .map(|&x| (f64::from(x) - mean).powi(2))
-        .sum::<f64>()
-        / n;
-    assert!(mean.abs() < 1e-6, "{mean}");
-    assert!((variance - 1.0).abs() < 1e-5, "{variance}");
-}
-
-#[test]
-fn each_channel_is_fitted_by_itself() {
-    let classes = vec!["a".to_owned()];
-    let set = ImageSet::new([2, 1, 2], vec![0, 255, 51, 153], vec![0], classes).unwrap();
-    let fitted = Normalise::fit(&set).unwrap();
-    assert_eq!(fitted.mean, [0.5, 0.4]);
-    assert_eq!(fitted.std, [0.5, 0.2]);
-}
-
-#[test]
-fn a_normalisation_that_cannot_work_is_refused() {
-    let set = golden().set().clone();
-    let new = |mean: &[f32], std: &[f32]| {
-        let normalise = Normalise {
-            mean: mean.to_vec(),
-            std: std.to_vec(),
-        };
-        Loader::new(set.clone(), normalise, PLAIN, 0).unwrap_err()
-    };
-    for error in [new(&[0.5], &[0.5, 0.5]), new(&[0.5; 3], &[0.5; 3])] {
+    assert_eq!(here.len(), 20);
+    for (workers, ahead) in [(1, 1), (2, 3), (5, 2), (3, 40)] {
         assert!(
-            matches!(error, DatasetError::NormaliseChannels { channels: 2, .. }),
-            "{error:?}"
+            with(workers, ahead) == here,
+            "{workers} workers, {ahead} ahead"
         );
     }
-    for std in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-        let error = new(&[0.5, 0.5], &[0.5, std]);
-        assert!(
-            matches!(error, DatasetError::NormaliseValue { channel: 1, .. }),
-            "{error:?}"
-        );
-    }
-    let black = ImageSet::new([1, 1, 2], vec![0, 0], vec![0], vec!["a".to_owned()]).unwrap();
-    let error = Normalise::fit(&black).unwrap_err();
-    assert!(
-        matches!(error, DatasetError::NormaliseValue { channel: 0, .. }),
-        "{error:?}"
-    );
 }
 
+/// Beside what the consumer has taken, no more than `ahead` batches are ever begun or asked for.
 #[test]
-fn indices_past_the_end_and_empty_batches_are_errors() {
-    let loader = many(PLAIN, 0);
-    let error = loader.batch(0, &[0, 200]).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            DatasetError::Index {
-                index: 200,
-                len: 200
+fn memory_is_bounded() {
+    for (workers, ahead) in [(1, 1), (3, 2), (8, 3)] {
+        let set = Probe::new(|_| Ok(()));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let requests = requests(10).inspect({
+            let asked = asked.clone();
+            move |_| {
+                asked.fetch_add(1, Ordering::SeqCst);
             }
-        ),
-        "{error:?}"
+        });
+        let mut batches = set.loader(workers, ahead).stream(requests);
+        for taken in 0..5 {
+            until(|| set.calls() == (taken + ahead) * 6);
+            // Idle for want of room: nothing more comes.
+            thread::sleep(Duration::from_millis(20));
+            assert_eq!(set.calls(), (taken + ahead) * 6);
+            assert_eq!(asked.load(Ordering::SeqCst), taken + ahead);
+            batches.next().unwrap().unwrap();
+        }
+    }
+}
+
+#[test]
+fn one_batch_is_made_by_several_workers() {
+    let together = Arc::new(AtomicUsize::new(0));
+    let set = Probe::new({
+        let together = together.clone();
+        move |_| {
+            // Nobody goes on before three threads have come.
+            together.fetch_add(1, Ordering::SeqCst);
+            until(|| together.load(Ordering::SeqCst) >= 3);
+            Ok(())
+        }
+    });
+    let mut batches = set.loader(3, 1).stream(requests(1));
+    assert_eq!(batches.next().unwrap().unwrap().len(), 6);
+    assert_eq!(set.threads.lock().unwrap().len(), 3);
+    // Threads of the stream's own.
+    let names = set.names.lock().unwrap();
+    assert!(
+        names.iter().all(|name| name.starts_with("loader")),
+        "{names:?}"
     );
-    assert!(matches!(
-        loader.fixed(&[], false).unwrap_err(),
-        DatasetError::EmptyBatch
-    ));
+}
+
+/// A single batch now is shared out in the same way.
+#[test]
+fn a_batch_now_is_the_same_with_workers() {
+    let request = requests(3).last().unwrap();
+    let here = Probe::new(|_| Ok(())).loader(0, 0).batch(&request).unwrap();
+    let set = Probe::new(|_| Ok(()));
+    assert!(set.loader(2, 1).batch(&request).unwrap() == here);
+    assert!(
+        !set.threads
+            .lock()
+            .unwrap()
+            .contains(&thread::current().id())
+    );
+    let error = set
+        .loader(2, 1)
+        .batch(&BatchRequest::plain(&[]))
+        .unwrap_err();
+    assert!(matches!(error, DatasetError::EmptyBatch), "{error}");
+}
+
+#[test]
+fn without_workers_everything_happens_here_and_nothing_ahead() {
+    let set = Probe::new(|_| Ok(()));
+    let mut batches = set.loader(0, 5).stream(requests(2));
+    assert_eq!(set.calls(), 0);
+    for taken in 1..=2 {
+        batches.next().unwrap().unwrap();
+        assert_eq!(set.calls(), 6 * taken);
+    }
+    assert!(batches.next().is_none() && batches.next().is_none());
+    let threads = set.threads.lock().unwrap();
+    assert!(threads.len() == 1 && threads.contains(&thread::current().id()));
+}
+
+#[test]
+fn a_stream_ends_after_its_last_request() {
+    let set = Probe::new(|_| Ok(()));
+    let mut batches = set.loader(3, 50).stream(Sampler::plain(60, 7).unwrap());
+    let sizes: Vec<usize> = batches.by_ref().map(|batch| batch.unwrap().len()).collect();
+    assert_eq!(sizes, [7, 7, 7, 7, 7, 7, 7, 7, 4]);
+    assert!(batches.next().is_none());
+}
+
+#[test]
+fn loaders_that_cannot_be_are_refused() {
+    let set = many(6, [1, 4, 5]);
+    let good = Arc::new(Pipeline::new([4, 5], 1, Geometry::AsIs));
+    let error = Loader::new(set.clone(), good, 2, 0).unwrap_err();
+    assert!(matches!(error, DatasetError::Loader { .. }), "{error}");
+    let bad = Arc::new(Pipeline::new([0, 5], 1, Geometry::AsIs));
+    let error = Loader::new(set, bad, 2, 1).unwrap_err();
+    assert!(matches!(error, DatasetError::Pipeline { .. }), "{error}");
 }

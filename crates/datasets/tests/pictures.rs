@@ -1,4 +1,4 @@
-//! Pictures against Pillow, and the whole preprocessing against timm (golden/pictures.py).
+//! Pictures against Pillow (golden/pictures.py).
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
-use sha2::{Digest, Sha256};
-use spectralkd_datasets::{DatasetError, Normalise, Picture, Preprocess};
+use spectralkd_datasets::{DatasetError, Picture};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -15,14 +14,6 @@ fn golden() -> PathBuf {
 
 fn tensors() -> HashMap<String, Tensor> {
     candle_core::safetensors::load(golden().join("pictures.safetensors"), &Device::Cpu).unwrap()
-}
-
-fn preprocess(size: [usize; 2], crop_pct: f64) -> Preprocess {
-    Preprocess {
-        size,
-        crop_pct,
-        normalise: Normalise::imagenet(),
-    }
 }
 
 /// The picture of a golden file, and its bytes as Pillow has them.
@@ -82,94 +73,6 @@ fn jpegs_of_every_kind_are_near_libjpegs() {
 fn an_orientation_is_not_applied() {
     let turned = Picture::read(&golden().join("pictures/turned.jpg")).unwrap();
     assert_eq!((turned.height(), turned.width()), (43, 61));
-}
-
-#[test]
-fn preprocessing_is_timms() {
-    let mut seen = 0;
-    for (name, expected) in tensors() {
-        let Some(name) = name.strip_prefix("timm.") else {
-            continue;
-        };
-        // As in "landscape.png.24x24.0.875".
-        let (file, case) = name.split_once(".png.").unwrap();
-        let (size, crop_pct) = case.split_once('.').unwrap();
-        let (height, width) = size.split_once('x').unwrap();
-        let size = [height.parse().unwrap(), width.parse().unwrap()];
-        let picture = Picture::read(&golden().join(format!("pictures/{file}.png"))).unwrap();
-        let values = preprocess(size, crop_pct.parse().unwrap())
-            .apply(&picture)
-            .unwrap();
-        assert_eq!(expected.dims(), [3, size[0], size[1]]);
-        let expected: Vec<f32> = expected.flatten_all().unwrap().to_vec1().unwrap();
-        let differ = values.iter().zip(&expected).filter(|(a, b)| a != b).count();
-        assert_eq!(differ, 0, "{name}: {differ} of {} values", values.len());
-        seen += 1;
-    }
-    assert_eq!(seen, 21);
-}
-
-/// The formula of pictures.py.
-fn formula(height: usize, width: usize) -> Picture {
-    let level = |i: usize| {
-        let noise = ((i as u64 * 2_654_435_761) % (1 << 32)) >> 24;
-        let (y, x) = (i / (3 * width), i / 3 % width);
-        ((noise + x as u64 * 3 + y as u64 * 5) / 2 % 256) as u8
-    };
-    Picture::new(height, width, (0..height * width * 3).map(level).collect()).unwrap()
-}
-
-#[test]
-fn full_sizes_are_timms_to_the_bit() {
-    let cases = fs::read_to_string(golden().join("preprocess.txt")).unwrap();
-    for case in cases.lines() {
-        let words: Vec<&str> = case.split(' ').collect();
-        let size = |i: usize| words[i].parse::<usize>().unwrap();
-        let picture = formula(size(0), size(1));
-        let values = preprocess([size(2), size(3)], words[4].parse().unwrap())
-            .apply(&picture)
-            .unwrap();
-        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let digest: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        assert_eq!(digest, words[5], "{case}");
-    }
-    assert_eq!(cases.lines().count(), 36);
-}
-
-#[test]
-fn impossible_preprocessings_are_explained() {
-    let picture = formula(8, 9);
-    for (size, crop_pct, word) in [
-        ([0, 224], 0.9, "0x224"),
-        ([224, 100_000], 0.9, "224x100000"),
-        ([224, 224], 0.0, "crop_pct 0"),
-        ([224, 224], -1.0, "crop_pct -1"),
-        ([224, 224], f64::NAN, "crop_pct NaN"),
-        ([224, 224], f64::INFINITY, "crop_pct inf"),
-        ([224, 224], 300.0, "crop_pct 300"),
-    ] {
-        let error = preprocess(size, crop_pct).apply(&picture).unwrap_err();
-        assert!(matches!(error, DatasetError::Preprocess { .. }), "{error}");
-        assert!(error.to_string().contains(word), "{error}");
-    }
-    let grey = Preprocess {
-        normalise: Normalise {
-            mean: vec![0.5],
-            std: vec![0.5],
-        },
-        ..preprocess([8, 8], 1.0)
-    };
-    let error = grey.apply(&picture).unwrap_err();
-    assert!(
-        matches!(error, DatasetError::NormaliseChannels { .. }),
-        "{error}"
-    );
-    let thread = formula(60_000, 1);
-    let error = preprocess([384, 384], 1.0).apply(&thread).unwrap_err();
-    assert!(error.to_string().contains("too narrow"), "{error}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The worked examples of docs/SPECTRAL.md: their numbers are computed here and looked for on the page.
 
 use candle_core::{Device, Tensor};
-use spectralkd_losses::{FeatureLoss, SpectralForm};
+use spectralkd_losses::{mean_squared_error, spectral_loss, spectral_loss_by_fft};
 use spectralkd_spectral::ChannelSpectrum;
 
 fn page() -> String {
@@ -53,14 +53,13 @@ fn the_parseval_split_of_a_row_of_four() {
         let a = Tensor::new(&row, &Device::Cpu).unwrap();
         let a = a.reshape((1, 1, 1, 4)).unwrap();
         let zero = a.zeros_like().unwrap();
-        let of = |loss: FeatureLoss| {
-            let loss = loss.pair(&a, &zero).unwrap();
+        let of = |loss: fn(&Tensor, &Tensor) -> spectralkd_losses::Result<Tensor>| {
+            let loss = loss(&a, &zero).unwrap();
             f64::from(loss.to_scalar::<f32>().unwrap())
         };
-        let fft = of(FeatureLoss::Spectral(SpectralForm::Fft));
-        let split = of(FeatureLoss::Spectral(SpectralForm::Parseval));
+        let (fft, split) = (of(spectral_loss_by_fft), of(spectral_loss));
         assert!((fft - split).abs() < 1e-6, "{fft} and {split}");
-        (fft, of(FeatureLoss::Mse))
+        (fft, of(mean_squared_error))
     };
     let (spectral, mse) = losses([1.0, -1.0, 0.0, 0.0]);
     stands(&format!("spectral loss 3/12 = {spectral:.2}, MSE {mse:.1}"));

@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use spectralkd_base::files::write_atomic;
+use spectralkd_datasets::{Batch, Render};
+use spectralkd_distillation::{FrozenTeacher, Teacher, shapes};
 use spectralkd_evaluation::spectra::{ModelSpectra, PairDistances};
 use spectralkd_models::{Taps, VisionModel};
 use spectralkd_nn::Pass;
 
+use crate::config::Experiment;
 use crate::data::Images;
 use crate::error::Result;
+use crate::teaching::comparable;
 
 /// The fixed batch, and the teacher's features on it.
 #[derive(Debug)]
 pub struct Analysis {
-    images: Tensor,
+    views: Batch,
     /// (student block, teacher block).
     pairs: Vec<(usize, usize)>,
     /// The teacher's features by block.
@@ -28,18 +32,23 @@ impl Analysis {
     /// # Errors
     /// There are fewer images of a class, or the teacher's forward pass failed.
     pub fn new(
-        teacher: &dyn VisionModel,
+        experiment: &Experiment,
+        teacher: &FrozenTeacher,
         images: &Images,
         per_class: usize,
-        pairs: &[(usize, usize)],
     ) -> Result<Self> {
+        let student = shapes(&images.student(&experiment.model)?.info()?);
+        let mut pairs = experiment.pairs();
+        // Maps of other grids, or of a wider student, have no such distance.
+        pairs.retain(|pair| comparable(&[*pair], &student, teacher.shapes()));
         let indices = images.test.class_balanced(per_class)?;
-        let batch = images.plain(&images.test)?.fixed(&indices, false)?;
+        let views = images.views(&images.test, &indices)?;
         let taps: Taps = pairs.iter().map(|(_, t)| *t).collect();
-        let output = teacher.forward(&batch.images, &taps, &Pass::eval())?;
+        let rendered = teacher.render().render(&views, &Device::Cpu)?;
+        let output = teacher.model().forward(&rendered, &taps, &Pass::eval())?;
         Ok(Self {
-            images: batch.images,
-            pairs: pairs.to_vec(),
+            views,
+            pairs,
             teacher: output.features,
         })
     }
@@ -49,9 +58,14 @@ impl Analysis {
     ///
     /// # Errors
     /// The student's forward pass failed, or its features are not finite.
-    pub fn distances(&self, student: &dyn VisionModel) -> Result<BTreeMap<String, f64>> {
+    pub fn distances(
+        &self,
+        student: &dyn VisionModel,
+        render: &Render,
+    ) -> Result<BTreeMap<String, f64>> {
         let taps: Taps = self.pairs.iter().map(|(s, _)| *s).collect();
-        let output = student.forward(&self.images, &taps, &Pass::eval())?;
+        let images = render.render(&self.views, &Device::Cpu)?;
+        let output = student.forward(&images, &taps, &Pass::eval())?;
         let mut distances = PairDistances::new(&self.pairs)?;
         distances.push(&output.features, &self.teacher)?;
         let mut metrics = BTreeMap::new();
@@ -67,8 +81,14 @@ impl Analysis {
     ///
     /// # Errors
     /// The forward pass failed, features are not finite, or a file cannot be written.
-    pub fn write_spectra(&self, model: &dyn VisionModel, folder: &Path) -> Result<()> {
-        let output = model.forward(&self.images, &Taps::All, &Pass::eval())?;
+    pub fn write_spectra(
+        &self,
+        model: &dyn VisionModel,
+        render: &Render,
+        folder: &Path,
+    ) -> Result<()> {
+        let images = render.render(&self.views, &Device::Cpu)?;
+        let output = model.forward(&images, &Taps::All, &Pass::eval())?;
         let mut spectra = ModelSpectra::new();
         spectra.push(&output.features)?;
         write_atomic(

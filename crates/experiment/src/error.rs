@@ -65,9 +65,23 @@ pub enum Error {
         /// The nearest of them.
         suggestion: Option<String>,
     },
-    /// Something that the experiment needs was not given.
+    /// Images do not fit the model that they are given to.
+    #[error("{}: {problem}", path.display())]
+    Images {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with them, and what to do next.
+        problem: String,
+    },
+    /// What was asked for does not go together, or cannot be done here; the sentence says what and what to do.
     #[error("{0}")]
-    Missing(String),
+    Unfit(String),
+    /// The teacher's weights are not where they should be.
+    #[error("the teacher's weights {} are not there; restore them (git checkout), name others with `teacher.weights`, or train the teacher with --train-teacher", path.display())]
+    NoWeights {
+        /// Where they should be.
+        path: PathBuf,
+    },
     /// The teacher's weights are not the ones that their manifest describes.
     #[error("{}: the weights' sha256 is {found}, their manifest says {expected}; restore both files (git checkout) or make the teacher anew with --train-teacher", path.display())]
     TeacherChecksum {
@@ -87,6 +101,9 @@ pub enum Error {
     /// A model could not be built or loaded.
     #[error(transparent)]
     Model(#[from] spectralkd_models::Error),
+    /// A step, or a teacher's outputs, could not be computed.
+    #[error(transparent)]
+    Distillation(#[from] spectralkd_distillation::Error),
     /// A loss could not be computed.
     #[error(transparent)]
     Loss(#[from] spectralkd_losses::Error),

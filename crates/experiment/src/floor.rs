@@ -7,10 +7,8 @@ use std::collections::BTreeSet;
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use spectralkd_models::{ModelInfo, Output, Taps, VisionModel};
+use spectralkd_models::{Heads, ModelInfo, Output, VisionModel, Wanted};
 use spectralkd_nn::{Linear, Pass};
-
-use crate::error::Result;
 
 /// Multinomial logistic regression: logits = W · pixels + b.
 pub struct PixelClassifier {
@@ -23,7 +21,7 @@ impl PixelClassifier {
     ///
     /// # Errors
     /// `vb` has no parameter `head.weight` `[classes, C*H*W]` or `head.bias` `[classes]`.
-    pub fn new(image: [usize; 3], classes: usize, vb: &VarBuilder) -> Result<Self> {
+    pub fn new(image: [usize; 3], classes: usize, vb: &VarBuilder) -> spectralkd_nn::Result<Self> {
         let pixels = image.iter().product::<usize>();
         let head = Linear::new(pixels, classes, true, vb.pp("head"))?;
         let info = ModelInfo {
@@ -33,6 +31,8 @@ impl PixelClassifier {
             params: (pixels * classes + classes) as u64,
             macs: (pixels * classes) as u64,
             taps: Vec::new(),
+            prefix: 0,
+            distilled: false,
             no_weight_decay: BTreeSet::new(),
         };
         Ok(Self { head, info })
@@ -44,16 +44,21 @@ impl VisionModel for PixelClassifier {
         &self.info
     }
 
-    fn forward(
+    fn outputs(
         &self,
         images: &Tensor,
-        _taps: &Taps,
+        _wanted: &Wanted,
         _pass: &Pass,
     ) -> spectralkd_models::Result<Output> {
-        let pixels = images.flatten_from(1)?;
+        let logits = self.head.forward(&images.flatten_from(1)?)?;
         Ok(Output {
-            logits: self.head.forward(&pixels)?,
+            logits: logits.clone(),
+            heads: Heads {
+                class: logits,
+                distillation: None,
+            },
             features: Vec::new(),
+            prefix: Vec::new(),
         })
     }
 }

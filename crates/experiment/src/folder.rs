@@ -109,7 +109,7 @@ impl RunFolder {
 /// A value that TOML cannot hold (a seed above 2^63).
 pub fn resolved(experiment: &Experiment) -> Result<String> {
     toml::to_string(experiment)
-        .map_err(|e| Error::Missing(format!("the configuration cannot be written as TOML: {e}")))
+        .map_err(|e| Error::Unfit(format!("the configuration cannot be written as TOML: {e}")))
 }
 
 /// The first line in which two configurations differ, seeds apart.

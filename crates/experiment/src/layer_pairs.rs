@@ -7,17 +7,18 @@
 
 use std::path::PathBuf;
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use spectralkd_base::files::{write_atomic, write_json};
 use spectralkd_base::progress::Progress;
-use spectralkd_base::random::Stream;
+use spectralkd_distillation::{FrozenTeacher, Student};
 use spectralkd_evaluation::compare::{self, Held};
-use spectralkd_evaluation::pairs::{Choice, Scores, Strategy, choose};
+use spectralkd_evaluation::pairs::{Choice, Scores, Strategy, choose as choose_by};
+use spectralkd_losses::Pairs;
 use spectralkd_models::{Taps, VisionModel};
-use spectralkd_nn::{Params, Pass};
+use spectralkd_nn::Pass;
 use spectralkd_report::figure::Figure;
 
-use crate::config::{Experiment, Pairs, check_list};
+use crate::config::Experiment;
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::folder::RunFolder;
@@ -30,31 +31,29 @@ const AXES: (&str, &str) = ("student block", "teacher block");
 ///
 /// # Errors
 /// The choice in the run folder is damaged.
-pub fn settled(experiment: &Experiment, folder: &RunFolder) -> Result<Experiment> {
+pub fn chosen(experiment: &Experiment, folder: &RunFolder) -> Result<Experiment> {
     let path = choice_path(folder);
     if strategy(experiment).is_some() && path.is_file() {
         let choice: Choice = read_json(&path)?;
-        return Ok(with(experiment, choice.pairs));
+        return Ok(experiment.with_pairs(choice.pairs));
     }
-    estimated(experiment)
+    Ok(experiment.clone())
 }
 
 /// The experiment with pairs that cost what the chosen ones will: those themselves where no measurement is needed,
-/// else the first and last layers.
+/// else the first and last layers. The models have so many layers: (student, teacher).
 ///
 /// # Errors
-/// A model that cannot be built (a checked experiment has none).
-pub fn estimated(experiment: &Experiment) -> Result<Experiment> {
-    let (Some((_, count)), Some(teacher)) = (strategy(experiment), &experiment.teacher) else {
+/// More pairs are wanted than there are layers (a checked experiment does not).
+pub fn estimated(
+    experiment: &Experiment,
+    (student, teacher): (usize, usize),
+) -> Result<Experiment> {
+    let Some((_, count)) = strategy(experiment) else {
         return Ok(experiment.clone());
     };
-    let paper = Pairs::Chosen {
-        strategy: Strategy::Paper,
-        count,
-    };
-    let (student, teacher) = (experiment.model.info()?, teacher.model.info()?);
-    let list = paper.known(&student, &teacher).unwrap_or_default();
-    Ok(with(experiment, list))
+    let choice = choose_by(Strategy::Paper, count, &Scores::of_depths(student, teacher))?;
+    Ok(experiment.with_pairs(choice.pairs))
 }
 
 /// Chooses pairs if the experiment asks for it and its run folder has none yet, and keeps them there; the
@@ -62,9 +61,9 @@ pub fn estimated(experiment: &Experiment) -> Result<Experiment> {
 ///
 /// # Errors
 /// The strategy cannot choose so many, the losses cannot compare what it chose, or a file cannot be written.
-pub fn settle(
+pub fn choose(
     experiment: &Experiment,
-    teacher: &dyn VisionModel,
+    teacher: &FrozenTeacher,
     images: &Images,
     folder: &RunFolder,
     progress: &dyn Progress,
@@ -73,20 +72,20 @@ pub fn settle(
         return Ok(experiment.clone());
     };
     if choice_path(folder).is_file() {
-        return settled(experiment, folder);
+        return chosen(experiment, folder);
     }
+    let student = images.student(&experiment.model)?.info()?;
     let scores = match strategy {
-        Strategy::Paper => Scores::of_depths(
-            experiment.model.info()?.taps.len(),
-            teacher.info().taps.len(),
-        ),
+        Strategy::Paper => Scores::of_depths(student.taps.len(), teacher.info().taps.len()),
         _ => measure(experiment, teacher, images, progress)?,
     };
-    let choice = choose(strategy, count, &scores)?;
-    check_list(&choice.pairs, &experiment.model.info()?, teacher.info()).map_err(|(_, message)| {
-        Error::Missing(format!(
-            "the strategy `{}` chose layers that the losses cannot compare: {message}; list the pairs instead",
-            strategy.name()
+    let choice = choose_by(strategy, count, &scores)?;
+    let with_pairs = experiment.with_pairs(choice.pairs.clone());
+    with_pairs.validate().map_err(|fault| {
+        Error::Unfit(format!(
+            "the strategy `{}` chose layers that the losses cannot compare: {}; list the pairs instead",
+            strategy.name(),
+            fault.message
         ))
     })?;
     save(&choice, folder)?;
@@ -100,7 +99,7 @@ pub fn settle(
         strategy.name(),
         pairs.join(", ")
     ));
-    Ok(with(experiment, choice.pairs))
+    Ok(with_pairs)
 }
 
 /// The scores of all pairs with the chosen ones, where a strategy has chosen by scores.
@@ -118,42 +117,35 @@ pub fn figure(folder: &RunFolder) -> Result<Option<Figure>> {
 
 /// The strategy, if the pairs are not listed.
 fn strategy(experiment: &Experiment) -> Option<(Strategy, usize)> {
-    match experiment.distillation.as_ref()?.pairs {
+    match experiment.distillation.pairs {
         Pairs::Chosen { strategy, count } => Some((strategy, count)),
-        Pairs::List(_) => None,
+        Pairs::Listed(_) | Pairs::Shared => None,
     }
-}
-
-fn with(experiment: &Experiment, list: Vec<(usize, usize)>) -> Experiment {
-    let mut experiment = experiment.clone();
-    if let Some(distillation) = &mut experiment.distillation {
-        distillation.pairs = Pairs::List(list);
-    }
-    experiment
 }
 
 fn measure(
     experiment: &Experiment,
-    teacher: &dyn VisionModel,
+    teacher: &FrozenTeacher,
     images: &Images,
     progress: &dyn Progress,
 ) -> Result<Scores> {
     let indices = images.train.class_balanced(experiment.spectra.per_class)?;
-    let batch = images.plain(&images.train)?.fixed(&indices, false)?;
+    let views = images.views(&images.train, &indices)?;
     let seed = experiment.seeds.first().copied().unwrap_or(0);
-    let params = Params::new();
-    let init = Stream::new(seed, "initialisation");
-    let student = experiment
-        .model
-        .build(params.builder(&init, DType::F32, &Device::Cpu))?;
-    let features = |name: &str, model: &dyn VisionModel| -> Result<Held> {
-        let output = model.forward(&batch.images, &Taps::All, &Pass::eval())?;
+    let config = images.student(&experiment.model)?;
+    let render = images.render(config.info()?.image, None)?;
+    let student = Student::new(&config, None, render, seed)?;
+    let features = |name: &str, model: &dyn VisionModel, images| -> Result<Held> {
+        let output = model.forward(&images, &Taps::All, &Pass::eval())?;
         let maps = output.features.into_iter();
         let detached = maps.map(|(i, map)| (i, map.detach())).collect();
         Ok(Held::new(name, detached)?)
     };
-    let mut student = features("student", student.as_ref())?;
-    let mut teacher = features("teacher", teacher)?;
+    let cpu = Device::Cpu;
+    let ours = student.render.render(&views, &cpu)?;
+    let mut student = features("student", student.model.as_ref(), ours)?;
+    let theirs = teacher.render().render(&views, &cpu)?;
+    let mut teacher = features("teacher", teacher.model(), theirs)?;
     let options = compare::Options::default();
     Ok(compare::compare(&mut student, &mut teacher, &options, progress)?.scores())
 }

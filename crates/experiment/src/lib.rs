@@ -2,11 +2,12 @@
 //! for others to embed.
 //!
 //! - [`config`]: the file, its profiles and overrides, checked;
-//! - [`plan`]: what it will cost; [`data`]: the images; [`teacher`] and [`cache`]: the frozen
-//!   teacher and its outputs; [`analysis`]: spectra of models on a fixed batch;
+//! - [`plan`]: what it will cost; [`data`]: the images;
+//! - [`teacher`]: the frozen teacher's weights; [`teaching`]: what students have of it;
 //! - [`layer_pairs`]: which layers are aligned, where a strategy chooses;
-//! - [`task`]: one classifier in training, as the trainer sees it; [`floor`]: the linear one;
-//! - [`students`]: all runs, side by side; [`scoring`]: accuracy;
+//! - [`tasks`]: one run as the trainer sees it; [`measure`]: what is measured of it; [`floor`]: the linear classifier;
+//! - [`runs`]: all runs, side by side; [`scoring`]: accuracy; [`analysis`]: spectra on a fixed batch;
+//! - [`single_step`]: one step on given weights and images, every number of it;
 //! - [`results`]: the table and its verdicts; [`report`]: figures and the page;
 //! - [`folder`], [`manifest`], [`export`]: what stays on the disk;
 //! - [`reproduce`](mod@reproduce): all of the above in order.
@@ -36,7 +37,6 @@
 //! ```
 
 pub mod analysis;
-pub mod cache;
 pub mod config;
 pub mod data;
 pub mod error;
@@ -45,11 +45,14 @@ pub mod floor;
 pub mod folder;
 pub mod layer_pairs;
 pub mod manifest;
+pub mod measure;
 pub mod plan;
 pub mod report;
 pub mod reproduce;
 pub mod results;
+pub mod runs;
 pub mod scoring;
-pub mod students;
-pub mod task;
+pub mod single_step;
+pub mod tasks;
 pub mod teacher;
+pub mod teaching;

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use spectralkd_base::files::write_json;
 use spectralkd_base::provenance::Provenance;
+use spectralkd_models::ModelConfig;
 
 use crate::error::{Error, Result};
 
@@ -40,6 +41,21 @@ pub struct DataRecord {
     pub test_sha256: String,
 }
 
+/// What all students of a run folder are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StudentRecord {
+    /// Their sizes, with as many classes as the images have.
+    pub model: ModelConfig,
+    /// The names of the classes, logit by logit.
+    pub classes: Vec<String>,
+    /// Mean per channel of images scaled to 0..1.
+    pub mean: Vec<f32>,
+    /// Standard deviation per channel of images scaled to 0..1.
+    pub std: Vec<f32>,
+    /// Share of the resized picture's shorter side that evaluation keeps.
+    pub crop_pct: f64,
+}
+
 /// The teacher that was used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TeacherRecord {
@@ -49,8 +65,12 @@ pub struct TeacherRecord {
     pub sha256: String,
     /// Trainable parameters.
     pub params: u64,
-    /// Top-1 accuracy on this profile's test images, in percent.
-    pub top1: f64,
+    /// Top-1 accuracy on this profile's test images, in percent; `None` where it does not know their classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top1: Option<f64>,
+    /// Where students got its outputs from, in words.
+    #[serde(default)]
+    pub placement: String,
     /// How the weights were made, from the manifest beside them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made: Option<WeightsManifest>,
@@ -92,10 +112,12 @@ pub struct Manifest {
     pub invocations: Vec<Invocation>,
     /// The images.
     pub data: DataRecord,
+    /// The students, all of one kind.
+    pub student: StudentRecord,
     /// The teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherRecord>,
-    /// Spectral loss divided by plain MSE, measured on the teacher's features.
+    /// Spectral loss divided by plain MSE, measured on the teacher's features at the shared pairs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spectral_to_mse: Option<f64>,
 }

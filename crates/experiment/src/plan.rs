@@ -4,12 +4,15 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use spectralkd_base::random::Stream;
+use spectralkd_distillation::{Placement, shapes};
+use spectralkd_losses::Shapes;
 use spectralkd_models::{ModelConfig, Taps};
 use spectralkd_nn::{Params, Pass};
 
-use crate::cache::{CachePlan, Target};
-use crate::config::Experiment;
+use crate::config::{self, Experiment};
+use crate::data::Images;
 use crate::error::Result;
+use crate::{layer_pairs, teacher, teaching};
 
 /// Sizes of the data that a plan is made for.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +32,8 @@ pub struct Plan {
     pub params: u64,
     /// Multiply-accumulates of its forward pass, per image.
     pub macs: u64,
-    /// Parameters and multiply-accumulates of the teacher.
-    pub teacher: Option<(u64, u64)>,
+    /// The teacher, where one is needed.
+    pub teacher: Option<PlannedTeacher>,
     /// Runs: variants times seeds.
     pub runs: usize,
     /// Steps of one run.
@@ -41,58 +44,105 @@ pub struct Plan {
     pub evaluation_flops: f64,
     /// Floating-point operations of the teacher's outputs.
     pub teacher_flops: f64,
-    /// Bytes of the teacher's outputs in memory.
-    pub cache_bytes: u64,
+    /// Images.
+    pub size: DataSize,
+    /// The trained model.
+    student: ModelConfig,
+}
+
+/// The teacher of a plan.
+#[derive(Clone, Debug)]
+pub struct PlannedTeacher {
+    /// Parameters.
+    pub params: u64,
+    /// Multiply-accumulates of its forward pass, per image.
+    pub macs: u64,
+    /// Whether its outputs are kept or computed on every batch, and why.
+    pub placement: Placement,
 }
 
 impl Plan {
     /// Counts the work.
     ///
     /// # Errors
-    /// A model that cannot be built (a checked experiment has none).
-    pub fn new(experiment: &Experiment, size: DataSize) -> Result<Self> {
-        let info = experiment.model.info()?;
+    /// A model that cannot be built, or a loss that cannot be computed between these models.
+    pub fn new(experiment: &Experiment, images: &Images) -> Result<Self> {
+        let size = images.counts();
+        let info = images.student(&experiment.model)?.info()?;
         let runs = experiment.variants.len() * experiment.seeds.len();
         let steps_per_epoch = (size.train / experiment.train.batch_size) as u64;
         let steps = steps_per_epoch * experiment.train.epochs;
         let forward = 2.0 * info.macs as f64;
-        let trained = (steps * experiment.train.batch_size as u64) as f64 * runs as f64;
-        let evaluated =
-            (size.test as f64 + size.curve as f64 * experiment.train.epochs as f64) * runs as f64;
-        let (mut teacher, mut teacher_flops, mut cache_bytes) = (None, 0.0, 0);
-        if let (Some(t), Some(cache)) = (&experiment.teacher, cache_plan(experiment)?) {
-            let info = t.model.info()?;
-            let versions = if cache.flip { 2 } else { 1 };
-            teacher = Some((info.params, info.macs));
-            teacher_flops = 2.0 * info.macs as f64 * (size.train * versions + size.test) as f64;
-            cache_bytes = cache.bytes(size.train, info.classes, &info.taps);
-        }
-        Ok(Self {
+        let views = (steps * experiment.train.batch_size as u64) as f64;
+        let evaluated = size.test as f64 + size.curve as f64 * experiment.train.epochs as f64;
+        let mut plan = Self {
+            size,
             params: info.params,
             macs: info.macs,
-            teacher,
+            teacher: None,
             runs,
             steps,
-            training_flops: 3.0 * forward * trained,
-            evaluation_flops: forward * evaluated,
-            teacher_flops,
-            cache_bytes,
-        })
+            training_flops: 3.0 * forward * views * runs as f64,
+            evaluation_flops: forward * evaluated * runs as f64,
+            teacher_flops: 0.0,
+            student: images.student(&experiment.model)?,
+        };
+        if let Some(teacher) = experiment.teacher.as_ref().filter(|_| experiment.distils()) {
+            plan.count_teacher(experiment, teacher, images, views)?;
+        }
+        Ok(plan)
+    }
+
+    fn count_teacher(
+        &mut self,
+        experiment: &Experiment,
+        teacher: &config::Teacher,
+        images: &Images,
+        views: f64,
+    ) -> Result<()> {
+        let student = self.student.info()?;
+        let config = teacher::config(teacher, images.classes().len(), images.channels())?;
+        let info = config.info()?;
+        let layers = (student.taps.len(), info.taps.len());
+        let experiment = &layer_pairs::estimated(experiment, layers)?;
+        let (ours, theirs) = (shapes(&student), shapes(&info));
+        let taught = Shapes {
+            classes: ours.classes,
+            ..theirs
+        };
+        let (placement, _) = teaching::placement(experiment, images, &ours, &taught)?;
+        let passes = match placement {
+            Placement::Cached { .. } => {
+                f64::from(images.versions().unwrap_or(1)) * self.size.train as f64
+            }
+            Placement::Online { .. } => {
+                let distilled = experiment.variants.iter().filter(|v| v.uses_teacher());
+                (distilled.count() * experiment.seeds.len()) as f64 * views
+            }
+        };
+        self.teacher_flops = 2.0 * info.macs as f64 * (passes + self.size.test as f64);
+        self.teacher = Some(PlannedTeacher {
+            params: info.params,
+            macs: info.macs,
+            placement,
+        });
+        Ok(())
     }
 
     /// The plan as lines of a key and a value.
-    pub fn lines(&self, experiment: &Experiment, size: DataSize) -> Vec<(String, String)> {
+    pub fn lines(&self, experiment: &Experiment) -> Vec<(String, String)> {
+        let size = self.size;
         let million = |n: u64| n as f64 / 1e6;
         let mut lines = vec![(
             "images".to_owned(),
             format!("{} for training, {} for testing", size.train, size.test),
         )];
-        if let Some((params, macs)) = self.teacher {
+        if let Some(teacher) = &self.teacher {
             let text = format!(
-                "{:.2} M parameters, {:.1} MMACs per image; outputs kept in {:.0} MB",
-                million(params),
-                million(macs),
-                self.cache_bytes as f64 / 1e6,
+                "{:.2} M parameters, {:.1} MMACs per image; {}",
+                million(teacher.params),
+                million(teacher.macs),
+                teacher.placement.in_words(),
             );
             lines.push(("teacher".into(), text));
         }
@@ -126,35 +176,12 @@ impl Plan {
     /// # Errors
     /// The probe's forward or backward pass failed.
     pub fn minutes(&self, experiment: &Experiment, threads: usize) -> Result<f64> {
-        let rate = training_rate(&experiment.model, experiment.train.batch_size)?;
+        let rate = training_rate(&self.student, experiment.train.batch_size)?;
         let lanes = threads.min(self.runs).max(1) as f64;
         let runs = (self.training_flops + self.evaluation_flops) / (rate * lanes);
         let teacher = self.teacher_flops / (rate * threads as f64);
         Ok((runs + teacher) / 60.0)
     }
-}
-
-/// What of the teacher is kept in memory; `None` where nothing distils.
-///
-/// # Errors
-/// A model that cannot be built (a checked experiment has none).
-pub fn cache_plan(experiment: &Experiment) -> Result<Option<CachePlan>> {
-    let (true, Some(distillation)) = (experiment.distils(), &experiment.distillation) else {
-        return Ok(None);
-    };
-    let student = experiment.model.info()?;
-    let target = |&(s, t): &(usize, usize)| Target {
-        block: t,
-        channels: student.taps.get(s).map_or(0, |tap| tap[0]),
-    };
-    let mut targets: Vec<Target> = distillation.pairs.listed().iter().map(target).collect();
-    targets.sort_unstable();
-    targets.dedup();
-    Ok(Some(CachePlan {
-        targets,
-        flip: experiment.data.flip,
-        batch: experiment.train.eval_batch_size,
-    }))
 }
 
 /// Floating-point operations per second of a training step, on this thread's pool.

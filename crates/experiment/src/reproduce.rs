@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use spectralkd_base::machine::machine;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::provenance::{Provenance, now};
+use spectralkd_distillation::{Teacher, shapes};
 
 use crate::analysis::Analysis;
-use crate::cache::TeacherCache;
 use crate::config::{self, Experiment, Export};
 use crate::data::{self, Images};
 use crate::error::{Error, Result};
 use crate::export;
 use crate::folder::RunFolder;
 use crate::layer_pairs;
-use crate::manifest::{Invocation, Manifest, TeacherRecord};
-use crate::plan::{Plan, cache_plan};
+use crate::manifest::{Invocation, Manifest, StudentRecord, TeacherRecord};
+use crate::plan::Plan;
 use crate::report;
 use crate::results::{RunResult, Table};
-use crate::scoring::score;
-use crate::students::{Guidance, Job, Workshop, finished, jobs};
+use crate::runs::{Run, Runs, finished, runs};
 use crate::teacher::{self, LoadedTeacher};
+use crate::teaching::{self, Teaching};
 
 /// How to run an experiment, beside what stands in its file.
 #[derive(Clone, Debug)]
@@ -83,10 +83,9 @@ pub fn plan(
     options: &Options,
     probe: bool,
 ) -> Result<Vec<(String, String)>> {
-    let experiment = &layer_pairs::estimated(experiment)?;
-    let images = data::load(experiment, options.data.as_deref())?;
-    let plan = Plan::new(experiment, images.size())?;
-    let mut lines = plan.lines(experiment, images.size());
+    let images = data::open(experiment, options.data.as_deref())?;
+    let plan = Plan::new(experiment, &images)?;
+    let mut lines = plan.lines(experiment);
     if probe {
         let minutes = plan.minutes(experiment, options.threads)?;
         let threads = options.threads;
@@ -115,28 +114,29 @@ pub fn reproduce(
         None
     };
     let folder = RunFolder::open(&options.out, experiment, options.fresh)?;
-    let images = data::load(experiment, options.data.as_deref())?;
-    let all = jobs(experiment);
+    let images = Arc::new(data::open(experiment, options.data.as_deref())?);
+    let all = runs(experiment);
     let mut missing = Vec::new();
-    for job in &all {
-        if finished(&folder, job)?.is_none() {
-            missing.push(*job);
+    for run in &all {
+        if finished(&folder, run)?.is_none() {
+            missing.push(*run);
         }
     }
     let begun = !missing.is_empty() || Manifest::read(&folder.manifest())?.is_none();
     if begun {
-        let guidance = guidance(experiment, retrained.as_deref(), &images, &folder, progress)?;
-        record(experiment, options, &images, guidance.as_ref(), &folder)?;
-        let workshop = Workshop {
-            experiment: &layer_pairs::settled(experiment, &folder)?,
+        let retrained = retrained.as_deref();
+        let teaching = teaching(experiment, retrained, &images, &folder, progress)?;
+        record(experiment, options, &images, teaching.as_ref(), &folder)?;
+        let work = Runs {
+            experiment: &layer_pairs::chosen(experiment, &folder)?,
             folder: &folder,
-            images: &images,
-            guidance,
+            images,
+            teaching,
             progress,
             interrupt,
         };
         let lanes = options.jobs.unwrap_or(options.threads).min(missing.len());
-        workshop.work(&missing, lanes, options.threads)?;
+        work.work(&missing, lanes, options.threads)?;
     }
     let results = collect(&folder, &all)?;
     let unfinished = all.len() - results.len();
@@ -152,8 +152,8 @@ pub fn reproduce(
         _ => None,
     };
     let table = Table::new(experiment, &results)?;
-    let settled = layer_pairs::settled(experiment, &folder)?;
-    let sentences = report::write(&settled, &folder, &results, &table)?;
+    let chosen = layer_pairs::chosen(experiment, &folder)?;
+    let sentences = report::write(&chosen, &folder, &results, &table)?;
     Ok(Summary {
         status,
         table,
@@ -163,58 +163,48 @@ pub fn reproduce(
     })
 }
 
-fn collect(folder: &RunFolder, jobs: &[Job<'_>]) -> Result<Vec<RunResult>> {
+fn collect(folder: &RunFolder, runs: &[Run<'_>]) -> Result<Vec<RunResult>> {
     let mut results = Vec::new();
-    for job in jobs {
-        results.extend(finished(folder, job)?);
+    for run in runs {
+        results.extend(finished(folder, run)?);
     }
     Ok(results)
 }
 
 /// Loads the teacher and computes what the students need from it.
-fn guidance(
+fn teaching(
     experiment: &Experiment,
     replaced_by: Option<&Path>,
     images: &Images,
     folder: &RunFolder,
     progress: &dyn Progress,
-) -> Result<Option<Guidance>> {
+) -> Result<Option<Teaching>> {
     let (true, Some(config)) = (experiment.distils(), &experiment.teacher) else {
         return Ok(None);
     };
-    let teacher = teacher::load(config, replaced_by, progress)?;
-    refuse_other_teacher(folder, &teacher)?;
-    let experiment =
-        &layer_pairs::settle(experiment, teacher.model.as_ref(), images, folder, progress)?;
-    let (Some(distillation), Some(plan)) = (&experiment.distillation, cache_plan(experiment)?)
-    else {
-        return Ok(None);
+    let loaded = teacher::load(experiment, config, replaced_by, images, progress)?;
+    refuse_other_teacher(folder, &loaded)?;
+    let frozen = &loaded.teacher;
+    let experiment = &layer_pairs::choose(experiment, frozen, images, folder, progress)?;
+    let per_class = experiment.spectra.per_class;
+    let analysis = Analysis::new(experiment, frozen, images, per_class)?;
+    let spectra = folder.sub("teacher")?;
+    analysis.write_spectra(frozen.model(), frozen.render(), &spectra)?;
+    let (teacher, placement, wanted) = teaching::place(experiment, &loaded, images, progress)?;
+    let sample = teaching::sample(frozen, images, &wanted, experiment.train.eval_batch_size)?;
+    let student = shapes(&images.student(&experiment.model)?.info()?);
+    let spectral_to_mse = teaching::shared_ratio(experiment, &sample, &student, frozen.shapes())?;
+    let top1 = match frozen.columns().refusal() {
+        Some(_) => None,
+        None => Some(teaching::top1(experiment, frozen, images, progress)?),
     };
-    let analysis = Analysis::new(
-        teacher.model.as_ref(),
-        images,
-        experiment.spectra.per_class,
-        distillation.pairs.listed(),
-    )?;
-    analysis.write_spectra(teacher.model.as_ref(), &folder.sub("teacher")?)?;
-    let cache = TeacherCache::build(
-        teacher.model.as_ref(),
-        &images.plain(&images.train)?,
-        &plan,
-        progress,
-    )?;
-    let spectral_to_mse = cache.spectral_to_mse(&plan.targets)?;
-    let accuracy = score(
-        teacher.model.as_ref(),
-        &images.plain(&images.test)?,
-        plan.batch,
-        Some((progress, "teacher accuracy")),
-    )?;
-    Ok(Some(Guidance {
-        top1: 100.0 * accuracy.top1()?,
+    Ok(Some(Teaching {
+        loaded,
         teacher,
-        cache: Arc::new(cache),
+        placement,
         analysis: Arc::new(analysis),
+        top1,
+        sample,
         spectral_to_mse,
     }))
 }
@@ -240,7 +230,7 @@ fn record(
     experiment: &Experiment,
     options: &Options,
     images: &Images,
-    guidance: Option<&Guidance>,
+    teaching: Option<&Teaching>,
     folder: &RunFolder,
 ) -> Result<()> {
     let path = folder.manifest();
@@ -266,16 +256,33 @@ fn record(
         profile: experiment.profile.clone(),
         invocations,
         data: images.record.clone(),
-        teacher: guidance.map(|g| TeacherRecord {
-            weights: g.teacher.path.display().to_string(),
-            sha256: g.teacher.sha256.clone(),
-            params: g.teacher.model.info().params,
-            top1: g.top1,
-            made: g.teacher.made.clone(),
+        student: student_record(experiment, images)?,
+        teacher: teaching.map(|t| TeacherRecord {
+            weights: t.loaded.path.display().to_string(),
+            sha256: t.loaded.sha256.clone(),
+            params: t.loaded.teacher.info().params,
+            top1: t.top1,
+            placement: t.placement.in_words(),
+            made: t.loaded.made.clone(),
         }),
-        spectral_to_mse: guidance.map(|g| g.spectral_to_mse),
+        spectral_to_mse: teaching.and_then(|t| t.spectral_to_mse),
     };
     manifest.write(&path)
+}
+
+fn student_record(experiment: &Experiment, images: &Images) -> Result<StudentRecord> {
+    let model = images.student(&experiment.model)?;
+    let normalise = images
+        .render(model.info()?.image, None)?
+        .normalise()
+        .clone();
+    Ok(StudentRecord {
+        model,
+        classes: images.classes().to_vec(),
+        mean: normalise.mean,
+        std: normalise.std,
+        crop_pct: images.crop_pct(),
+    })
 }
 
 /// Trains the teacher by its recipe; its weights stay in the recipe's run folder.
@@ -290,7 +297,7 @@ fn train_teacher(
         .as_ref()
         .and_then(|t| t.recipe.as_ref())
         .ok_or_else(|| {
-            Error::Missing("--train-teacher: the experiment names no `teacher.recipe`".into())
+            Error::Unfit("--train-teacher: the experiment names no `teacher.recipe`".into())
         })?;
     let mut recipe = config::load(recipe, None, &[])?;
     let out = options.runs.join(&recipe.name).join(&recipe.profile);
@@ -299,6 +306,7 @@ fn train_teacher(
     recipe.export = Some(Export {
         weights: weights.clone(),
         at_least,
+        average: false,
     });
     progress.note(&format!(
         "training the teacher: {} ({})",
@@ -315,7 +323,7 @@ fn train_teacher(
         interrupt,
     )?;
     match summary.status {
-        Status::Interrupted { .. } => Err(Error::Missing(
+        Status::Interrupted { .. } => Err(Error::Unfit(
             "stopped while training the teacher; the same command goes on".into(),
         )),
         _ => Ok(weights),

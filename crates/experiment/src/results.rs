@@ -21,14 +21,25 @@ pub struct RunResult {
     pub seed: u64,
     /// Epochs of training.
     pub epochs: u64,
-    /// Top-1 accuracy on all test images, in percent.
-    pub top1: f64,
-    /// Top-5 accuracy on all test images, in percent.
-    pub top5: f64,
-    /// Mean cross-entropy on all test images, in nats.
-    pub loss: f64,
+    /// Of the weights as they are.
+    #[serde(flatten)]
+    pub scores: Scores,
+    /// Of the moving average of the weights, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<Scores>,
     /// Wall-clock seconds of training, evaluation included, over all calls.
     pub seconds: f64,
+}
+
+/// How well a classifier does on all test images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Top-1 accuracy, in percent.
+    pub top1: f64,
+    /// Top-5 accuracy, in percent.
+    pub top5: f64,
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
 }
 
 /// One line of the table.
@@ -40,6 +51,8 @@ pub struct Row {
     pub label: String,
     /// Top-1 over seeds, in percent.
     pub top1: Summary,
+    /// Top-1 of the moving average of the weights, where there is one.
+    pub average: Option<Summary>,
     /// Difference to the baseline, paired by seed, in percentage points.
     pub difference: Option<Judgement>,
 }
@@ -68,7 +81,7 @@ impl Table {
         let comparison = experiment.comparison.as_ref();
         let mut rows = Vec::new();
         for variant in &experiment.variants {
-            let Some(top1) = summary(&variant.name, results)? else {
+            let Some((top1, average)) = summaries(&variant.name, results)? else {
                 continue;
             };
             let difference = match comparison {
@@ -79,15 +92,17 @@ impl Table {
             };
             rows.push(Row {
                 name: variant.name.clone(),
-                label: variant.label.clone(),
+                label: variant.label().to_owned(),
                 top1,
+                average,
                 difference,
             });
         }
-        let floor = summary(FLOOR, results)?.map(|top1| Row {
+        let floor = summaries(FLOOR, results)?.map(|(top1, average)| Row {
             name: FLOOR.to_owned(),
             label: "linear classifier on pixels".to_owned(),
             top1,
+            average,
             difference: None,
         });
         let (mut claim, mut control) = (None, None);
@@ -155,6 +170,7 @@ impl Table {
             "difference_low",
             "difference_high",
             "verdict",
+            "average_top1_mean",
         ]);
         for row in self.rows.iter().chain(&self.floor) {
             let interval = row.difference.as_ref().and_then(Judgement::interval);
@@ -169,6 +185,7 @@ impl Table {
                 Field::optional(interval.map(|i| i.low)),
                 Field::optional(interval.map(|i| i.high)),
                 Field::text(row.difference.as_ref().map_or("", |d| d.verdict().word())),
+                Field::optional(row.average.as_ref().map(|top1| top1.mean)),
             ]);
         }
         out.finish()
@@ -178,29 +195,40 @@ impl Table {
 /// `results.csv`: one row per run, in the order of the experiment.
 pub fn results_csv(results: &[RunResult]) -> String {
     let mut out = Writer::new(&[
-        "variant", "seed", "epochs", "top1", "top5", "loss", "seconds",
+        "variant",
+        "seed",
+        "epochs",
+        "top1",
+        "top5",
+        "loss",
+        "seconds",
+        "average_top1",
     ]);
     for r in results {
         out.row([
             Field::text(&r.variant),
             Field::whole(r.seed),
             Field::whole(r.epochs),
-            Field::number(r.top1),
-            Field::number(r.top5),
-            Field::number(r.loss),
+            Field::number(r.scores.top1),
+            Field::number(r.scores.top5),
+            Field::number(r.scores.loss),
             Field::number(r.seconds),
+            Field::optional(r.average.map(|scores| scores.top1)),
         ]);
     }
     out.finish()
 }
 
-fn summary(variant: &str, results: &[RunResult]) -> Result<Option<Summary>> {
-    let values: Vec<f64> = of(variant, results).map(|r| r.top1).collect();
-    Ok(if values.is_empty() {
-        None
-    } else {
-        Some(Summary::of(&values)?)
-    })
+/// Top-1 of the weights over seeds, and of their average where every run has one; `None` without a run.
+fn summaries(variant: &str, results: &[RunResult]) -> Result<Option<(Summary, Option<Summary>)>> {
+    let values: Vec<f64> = of(variant, results).map(|r| r.scores.top1).collect();
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let averages = of(variant, results).map(|r| r.average.map(|scores| scores.top1));
+    let averages: Option<Vec<f64>> = averages.collect();
+    let average = averages.map(|values| Summary::of(&values)).transpose()?;
+    Ok(Some((Summary::of(&values)?, average)))
 }
 
 fn of<'a>(variant: &'a str, results: &'a [RunResult]) -> impl Iterator<Item = &'a RunResult> {
@@ -217,8 +245,8 @@ fn judge(
     let (mut left, mut right) = (Vec::new(), Vec::new());
     for r in of(a, results) {
         if let Some(partner) = of(b, results).find(|p| p.seed == r.seed) {
-            left.push(r.top1);
-            right.push(partner.top1);
+            left.push(r.scores.top1);
+            right.push(partner.scores.top1);
         }
     }
     if left.is_empty() {
@@ -261,9 +289,12 @@ mod tests {
             variant: variant.to_owned(),
             seed,
             epochs: 1,
-            top1,
-            top5: 99.0,
-            loss: 0.5,
+            scores: Scores {
+                top1,
+                top5: 99.0,
+                loss: 0.5,
+            },
+            average: None,
             seconds: 1.0,
         }
     }

@@ -1,32 +1,52 @@
 //! Accuracy of a model on a loader's images.
 
+use candle_core::{Device, Tensor};
 use spectralkd_base::progress::Progress;
-use spectralkd_datasets::Loader;
+use spectralkd_datasets::{Batch, Loader, Render, Sampler};
 use spectralkd_evaluation::accuracy::Accuracy;
 use spectralkd_models::{Taps, VisionModel};
 use spectralkd_nn::Pass;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Runs the model over all images of the loader, unaugmented, `batch` at a time.
+/// Runs the model over all images of the loader, `batch` at a time.
 ///
 /// # Errors
-/// Reading images or the forward pass failed, or logits are not finite.
+/// Images without labels, reading them or the forward pass failed, or logits are not finite.
 pub fn score(
     model: &dyn VisionModel,
+    render: &Render,
+    loader: &Loader,
+    batch: usize,
+) -> Result<Accuracy> {
+    let logits = |views: &Batch| -> Result<Tensor> {
+        let images = render.render(views, &Device::Cpu)?;
+        Ok(model.forward(&images, &Taps::None, &Pass::eval())?.logits)
+    };
+    score_logits(logits, loader, batch, None)
+}
+
+/// Scores the logits [B, K] that `logits` gives for all images of the loader, `batch` at a time.
+///
+/// # Errors
+/// As [`score`].
+pub fn score_logits(
+    logits: impl Fn(&Batch) -> Result<Tensor>,
     loader: &Loader,
     batch: usize,
     progress: Option<(&dyn Progress, &str)>,
 ) -> Result<Accuracy> {
-    let indices: Vec<u32> = (0..loader.set().len() as u32).collect();
-    let mut stage = progress.map(|(p, name)| p.stage(name, indices.len() as u64, "images"));
+    let images = loader.dataset().len();
+    let mut stage = progress.map(|(p, name)| p.stage(name, images as u64, "images"));
     let mut accuracy = Accuracy::new();
-    for chunk in indices.chunks(batch) {
-        let images = loader.fixed(chunk, false)?;
-        let output = model.forward(&images.images, &Taps::None, &Pass::eval())?;
-        accuracy.push(&output.logits, &images.labels)?;
+    for views in loader.stream(Sampler::plain(images, batch)?) {
+        let views = views?;
+        let labels = views.labels_tensor(&Device::Cpu)?.ok_or_else(|| {
+            Error::Unfit("accuracy needs labels, and these images have none".into())
+        })?;
+        accuracy.push(&logits(&views)?, &labels)?;
         if let Some(stage) = &mut stage {
-            stage.advance(chunk.len() as u64);
+            stage.advance(views.len() as u64);
         }
     }
     Ok(accuracy)

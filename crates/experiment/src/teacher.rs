@@ -1,24 +1,30 @@
 //! The teacher: its weights found, checked against their manifest, and frozen.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use spectralkd_base::digest::file_sha256;
 use spectralkd_base::progress::Progress;
+use spectralkd_base::random::Stream;
+use spectralkd_datasets::Normalise;
+use spectralkd_distillation::{Columns, FrozenTeacher, shapes};
 use spectralkd_hub::{Hub, Reference, Source};
-use spectralkd_models::{VisionModel, frozen, weights};
+use spectralkd_losses::{Pairs, Request, Shapes};
+use spectralkd_models::export::{self, Preprocessing};
+use spectralkd_models::{Defaults, ModelConfig, weights};
 
-use crate::config::{Teacher, Weights};
+use crate::config::{self, Experiment};
+use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::manifest::{WeightsManifest, read_json};
+use crate::teaching;
 
-/// A teacher that gives outputs and no gradients.
+/// A frozen teacher and where it came from.
+#[derive(Debug)]
 pub struct LoadedTeacher {
     /// The model.
-    pub model: Box<dyn VisionModel>,
-    /// Its weights, none of which is a variable.
-    pub tensors: BTreeMap<String, Tensor>,
+    pub teacher: Arc<FrozenTeacher>,
     /// The local file.
     pub path: PathBuf,
     /// SHA-256 of the file.
@@ -27,55 +33,174 @@ pub struct LoadedTeacher {
     pub made: Option<WeightsManifest>,
 }
 
+/// The teacher's sizes. It keeps its own classes: those of its name, else the data set's are taken to be its own.
+///
+/// # Errors
+/// Sizes that no model can have.
+pub fn config(teacher: &config::Teacher, classes: usize, channels: usize) -> Result<ModelConfig> {
+    let named = teacher.model.entry().is_some();
+    Ok(teacher.model.resolve(&Defaults {
+        num_classes: (!named).then_some(classes),
+        in_chans: (!named).then_some(channels),
+        img_size: None,
+    })?)
+}
+
 /// Finds the weights (`replaced_by` instead of the configured ones, if given), checks them and
 /// builds the frozen model.
 ///
 /// # Errors
 /// The file is missing, is not what its manifest says, or does not fit the architecture; a
-/// download failed.
+/// download failed; a loss reads the logits of a teacher that does not know the images' classes.
 pub fn load(
-    teacher: &Teacher,
+    experiment: &Experiment,
+    teacher: &config::Teacher,
     replaced_by: Option<&Path>,
+    images: &Images,
     progress: &dyn Progress,
 ) -> Result<LoadedTeacher> {
-    let path = match (replaced_by, &teacher.weights) {
-        (Some(path), _) => path.to_owned(),
-        (None, Weights::File(path)) => path.clone(),
-        (None, Weights::Hub(address)) => {
-            let reference: Reference = address.parse()?;
-            let file = reference.file_or("model.safetensors")?;
-            Hub::from_env()?.fetch(&file, progress)?.path
-        }
+    let path = match replaced_by {
+        Some(path) => path.to_owned(),
+        None => find(teacher, progress)?,
     };
-    if !path.is_file() {
-        return Err(Error::Missing(format!(
-            "the teacher's weights {} are not there; restore them (git checkout) or train the teacher with --train-teacher",
-            path.display()
-        )));
+    let config = config(teacher, images.classes().len(), images.channels())?;
+    let fresh = Stream::new(0, "fresh parameters");
+    let loaded = weights::load_adapted(&path, &config, &fresh, &Device::Cpu)?;
+    let sha256 = file_sha256(&loaded.path)?;
+    let made = checked_manifest(&loaded.path, &sha256)?;
+    for note in &loaded.notes {
+        progress.note(&format!("the teacher's weights: {note}"));
     }
-    let sha256 = file_sha256(&path)?;
-    let manifest = manifest_path(&path);
-    let made = if manifest.is_file() {
-        let made: WeightsManifest = read_json(&manifest)?;
-        if made.sha256 != sha256 {
-            return Err(Error::TeacherChecksum {
-                path,
-                expected: made.sha256,
-                found: sha256,
-            });
-        }
-        Some(made)
-    } else {
-        None
+    let described = described(&path)?;
+    let names = teacher
+        .classes
+        .clone()
+        .or(described.as_ref().and_then(|d| d.label_names.clone()));
+    let logits = config.num_classes();
+    let head_is_drawn = loaded.fresh.iter().any(|name| name.starts_with("head"));
+    let columns = Columns::find(images.classes(), names.as_deref(), logits, head_is_drawn);
+    if let Some(why) = columns.refusal() {
+        refuse_logits(experiment, images, &config, why)?;
+    }
+    let [height, width] = config.img_size();
+    let image = [config.in_chans(), height, width];
+    let preprocessing = match (&described, teacher.model.entry()) {
+        (Some(described), _) => Some(described.preprocessing.clone()),
+        (None, Some(entry)) => Some(entry.preprocessing.into()),
+        (None, None) => None,
     };
-    let tensors = weights::load(&path, &teacher.model, &Device::Cpu)?;
-    let model = frozen(&teacher.model, &tensors, &Device::Cpu)?;
+    let render = images.render(image, normalise(teacher, preprocessing))?;
+    let frozen = FrozenTeacher::new(&config, loaded.tensors, teacher.precision, render, columns)?;
     Ok(LoadedTeacher {
-        model,
-        tensors,
-        path,
+        teacher: Arc::new(frozen),
+        path: loaded.path,
         sha256,
         made,
+    })
+}
+
+/// The file or folder of the configured weights, fetched if they lie on the hub.
+///
+/// # Errors
+/// Neither weights nor a name; a download failed; nothing is there.
+pub fn find(teacher: &config::Teacher, progress: &dyn Progress) -> Result<PathBuf> {
+    let address = match (teacher.weights(), teacher.model.entry()) {
+        (Some(weights), _) => weights.to_owned(),
+        (None, Some(entry)) => format!("hf://{}", entry.repository()),
+        (None, None) => {
+            return Err(Error::Unfit(
+                "the teacher has neither weights nor a name".into(),
+            ));
+        }
+    };
+    if !Reference::looks_like_one(&address) {
+        let path = PathBuf::from(address);
+        return if path.exists() {
+            Ok(path)
+        } else {
+            Err(Error::NoWeights { path })
+        };
+    }
+    let reference: Reference = address.parse()?;
+    let file = reference.file_or("model.safetensors")?;
+    Ok(Hub::from_env()?.fetch(&file, progress)?.path)
+}
+
+/// What a `config.json` beside the weights says.
+fn described(weights: &Path) -> Result<Option<export::Described>> {
+    let folder = if weights.is_dir() {
+        Some(weights)
+    } else {
+        weights.parent()
+    };
+    match folder.filter(|folder| folder.join("config.json").is_file()) {
+        Some(folder) => Ok(Some(export::read_config(folder)?)),
+        None => Ok(None),
+    }
+}
+
+/// The teacher's normalisation: as configured, else its own; `None` for the student's.
+fn normalise(teacher: &config::Teacher, own: Option<Preprocessing>) -> Option<Normalise> {
+    if let Some((mean, std)) = teacher.mean.clone().zip(teacher.std.clone()) {
+        return Some(Normalise { mean, std });
+    }
+    let single = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
+    own.map(|own| Normalise {
+        mean: single(&own.mean),
+        std: single(&own.std),
+    })
+}
+
+/// A head that does not know the classes teaches no logits.
+fn refuse_logits(
+    experiment: &Experiment,
+    images: &Images,
+    teacher: &ModelConfig,
+    why: &str,
+) -> Result<()> {
+    let student = shapes(&images.student(&experiment.model)?.info()?);
+    let teacher = Shapes {
+        classes: student.classes,
+        ..shapes(&teacher.info()?)
+    };
+    for variant in &experiment.variants {
+        for loss in experiment.losses(variant) {
+            if matches!(loss.pairs(), Some(Pairs::Chosen { .. })) {
+                continue;
+            }
+            let asked = teaching::needs(std::slice::from_ref(&loss), &student, &teacher, 0..1)?;
+            if !asked
+                .iter()
+                .any(|request| matches!(request, Request::Logits(_)))
+            {
+                continue;
+            }
+            return Err(Error::Unfit(format!(
+                "the loss `{}` of the variant `{}` reads the teacher's logits, and the teacher cannot teach them: {why}; \
+                 leave out that loss (features alone can be taught), or name the classes with `teacher.classes`",
+                loss.name(),
+                variant.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The manifest beside the weights, if there is one and it is theirs.
+fn checked_manifest(path: &Path, sha256: &str) -> Result<Option<WeightsManifest>> {
+    let manifest = manifest_path(path);
+    // A folder's config.json is another thing.
+    if !manifest.is_file() || manifest.ends_with("config.json") {
+        return Ok(None);
+    }
+    let made: WeightsManifest = read_json(&manifest)?;
+    if made.sha256 == sha256 {
+        return Ok(Some(made));
+    }
+    Err(Error::TeacherChecksum {
+        path: path.to_owned(),
+        expected: made.sha256,
+        found: sha256.to_owned(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use spectralkd_experiment::config::{self, Source};
 use spectralkd_experiment::error::Error;
 use spectralkd_experiment::folder::resolved;
+use spectralkd_losses::Pairs;
 
 fn experiments() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments")
@@ -40,21 +41,22 @@ fn line_of(text: &str) -> Option<usize> {
 fn layer_pairs_are_listed_or_left_to_a_strategy() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/headline.toml");
     let with = |pairs: &str| config::load(&path, None, &[format!("distillation.pairs={pairs}")]);
-    let pairs = |text: &str| with(text).unwrap().distillation.unwrap().pairs;
-    let list = config::Pairs::List(vec![(0, 0), (2, 5)]);
+    let pairs = |text: &str| with(text).unwrap().distillation.pairs;
+    let list = Pairs::Listed(vec![(0, 0), (2, 5)]);
     assert_eq!(pairs("[[0, 0], [2, 5]]"), list);
-    assert_eq!(pairs("{ list = [[0, 0], [2, 5]] }"), list);
-    assert_eq!(pairs("{ strategy = 'monotone', count = 2 }").count(), 2);
+    assert!(matches!(
+        pairs("{ strategy = 'monotone', count = 2 }"),
+        Pairs::Chosen { count: 2, .. }
+    ));
     for (text, part) in [
         ("[]", "at least one"),
-        ("3", "strategy ="),
-        ("[[0]]", "[0] is no pair"),
-        ("[[0, 6]]", "out of range"),
-        ("{ strategy = 'papr', count = 2 }", "perhaps `paper`"),
+        ("[[0]]", "pair"),
+        ("[[0, 6]]", "6"),
+        ("{ strategy = 'papr', count = 2 }", "did you mean `paper`?"),
         ("{ strategy = 'cka', count = 0 }", "at least 1"),
         ("{ strategy = 'cka', count = 4 }", "3 blocks, the teacher 6"),
-        ("{ strategy = 'cka', cout = 4 }", "perhaps `count`"),
-        ("{ strategy = 'cka' }", "write a list"),
+        ("{ strategy = 'cka', cout = 4 }", "did you mean `count`?"),
+        ("{ strategy = 'cka' }", "count"),
     ] {
         let error = with(text).unwrap_err().to_string();
         assert!(error.contains(part), "{text}: {error}");
@@ -92,17 +94,49 @@ fn a_misspelt_key_is_found_and_its_neighbour_suggested() {
     assert!(message.contains("did you mean `batch_size`?"), "{message}");
     let (_, message) = error_of("num_heads = 3", "num_head = 3");
     assert!(message.contains("did you mean `num_heads`?"), "{message}");
-    let (_, message) = error_of("logits = \"soft\"", "logits = \"sofd\"");
-    assert!(message.contains("did you mean `soft`?"), "{message}");
+}
+
+#[test]
+fn mistakes_inside_a_loss_are_found_at_its_line() {
+    let loss = "    { kind = \"kl\", weight = 0.9, tau = 1.0 },";
+    for (from, to, part) in [
+        ("tau = 1.0", "tao = 1.0", "did you mean `tau`?"),
+        ("kind = \"kl\"", "kind = \"kll\"", "did you mean `kl`?"),
+        ("tau = 1.0", "tau = -1.0", "losses.1.tau"),
+        ("tau = 1.0", "tau = \"warm\"", "losses.1.tau"),
+        (
+            "weight = 0.9",
+            "weight = { value = 1.0, on = 5, of = 6 }",
+            "did you mean `off`?",
+        ),
+        ("weight = 0.9", "weight = -1", "weight"),
+        (
+            "kind = \"kl\"",
+            "kind = \"kl\", name = \"cross-entropy\"",
+            "give one of them",
+        ),
+        (
+            "kind = \"kl\"",
+            "kind = \"kl\", head = \"distillation\"",
+            "distillation",
+        ),
+    ] {
+        let (line, message) = error_of(loss, &loss.replacen(from, to, 1));
+        assert_eq!(line, line_of(loss), "{message}");
+        assert!(message.contains(part), "{message}");
+    }
+    let (line, message) = error_of("matched = true", "matchd = true");
+    assert_eq!(line, line_of("    { kind = \"mse\""), "{message}");
+    assert!(message.contains("did you mean `matched`?"), "{message}");
 }
 
 #[test]
 fn values_out_of_range_are_found_at_their_line() {
-    let (line, message) = error_of("alpha = 0.9", "alpha = 1.9");
-    assert_eq!(line, line_of("alpha = 0.9"), "{message}");
+    let (line, message) = error_of("lr = 2e-3", "lr = -2e-3");
+    assert_eq!(line, line_of("lr = 2e-3"), "{message}");
     let (line, message) = error_of("pairs = [[0, 0]", "pairs = [[0, 9]");
-    assert_eq!(line, line_of("pairs = "), "{message}");
-    assert!(message.contains("the teacher 6"), "{message}");
+    assert!(line.is_some(), "{message}");
+    assert!(message.contains('9') && message.contains('6'), "{message}");
     let (line, message) = error_of("baseline = \"logits\"", "baseline = \"logit\"");
     assert_eq!(line, line_of("baseline = "), "{message}");
     assert!(message.contains("did you mean `logits`?"), "{message}");
@@ -110,9 +144,50 @@ fn values_out_of_range_are_found_at_their_line() {
     assert!(message.contains("num_heads"), "{message}");
     let (_, message) = error_of("embed_dim = 48", "embed_dim = 192");
     assert!(
-        message.contains("192 channels, the teacher only 96"),
+        message.contains("192") && message.contains("96"),
         "{message}"
     );
+}
+
+#[test]
+fn models_have_names_or_sizes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/headline.toml");
+    let set = |model: &str| {
+        let sets = ["teacher.model", "model"].map(|key| format!("{key}={model}"));
+        let pairs = "distillation.pairs=[[0, 0]]".to_owned();
+        config::load(&path, None, &[sets[0].clone(), sets[1].clone(), pairs])
+    };
+    let student = |model: &str| {
+        let experiment = set(model).unwrap();
+        spectralkd_experiment::data::student_config(&experiment.model, 10, 1).unwrap()
+    };
+    let tiny = student("'deit_tiny_patch16_224'");
+    assert_eq!((tiny.num_classes(), tiny.in_chans()), (10, 1));
+    let small = student(
+        "{ name = 'deit_small_patch16_224.fb_in1k', img_size = 112, in_chans = 3, num_classes = 7 }",
+    );
+    assert_eq!(
+        (small.num_classes(), small.in_chans(), small.img_size()),
+        (7, 3, [112, 112])
+    );
+    let error = set("'deit_tiny_patch16_242'").unwrap_err().to_string();
+    assert!(error.contains("deit_tiny_patch16_224"), "{error}");
+    let error = set("{ name = 'deit_tiny_patch16_224', img_sise = 112 }")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("img_sise") && error.contains("img_size"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_was_resolved_can_be_read_again() {
+    let source = Source::parse(Path::new("headline.toml"), headline()).unwrap();
+    let first = resolved(&config::resolve(&source, Some("smoke"), &[]).unwrap()).unwrap();
+    let again = Source::parse(Path::new("config.toml"), first.clone()).unwrap();
+    let again = resolved(&config::resolve(&again, None, &[]).unwrap()).unwrap();
+    assert_eq!(first, again);
 }
 
 #[test]
@@ -132,10 +207,8 @@ fn overrides_reach_tables_and_list_entries() {
     let source = Source::parse(Path::new("headline.toml"), headline()).unwrap();
     let set = |s: &str| config::resolve(&source, None, &[s.to_owned()]);
     assert_eq!(set("train.epochs=3").unwrap().train.epochs, 3);
-    assert_eq!(
-        set("variants.2.weight=1.0").unwrap().variants[2].weight,
-        1.0
-    );
+    let weight = |e: &config::Experiment| e.variants[2].losses[2].weight.at(0);
+    assert_eq!(weight(&set("variants.2.losses.2.weight=1.0").unwrap()), 1.0);
     assert_eq!(set("title=a b").unwrap().title, "a b");
     let error = set("train.epoch=3").unwrap_err().to_string();
     assert!(

@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
-use spectralkd_experiment::config::raw;
-use spectralkd_models::{CaitConfig, DeitConfig, SwinConfig};
+use spectralkd_experiment::config::{
+    Comparison, Data, Distillation, Experiment, Export, Floor, Spectra, Teacher, Variant,
+};
+use spectralkd_losses::{Loss, Spec};
+use spectralkd_models::{CaitConfig, DeitConfig, ModelSpec, SwinConfig};
+use spectralkd_trainer::TrainConfig;
 
 /// The keys that a type knows, from what it says to one that it does not know.
 fn keys<T: DeserializeOwned>() -> BTreeSet<String> {
@@ -38,20 +42,29 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn the_page_and_the_types_agree() {
-    let types = BTreeMap::from([
-        ("Top level".to_owned(), keys::<raw::RawExperiment>()),
-        ("[data]".to_owned(), keys::<raw::RawData>()),
+    let mut types = BTreeMap::from([
+        ("Top level".to_owned(), keys::<Experiment>()),
+        ("[data]".to_owned(), keys::<Data>()),
+        (
+            "by name".to_owned(),
+            ModelSpec::KEYS_BY_NAME.map(str::to_owned).into(),
+        ),
         ("family = \"deit\"".to_owned(), keys::<DeitConfig>()),
         ("family = \"cait\"".to_owned(), keys::<CaitConfig>()),
         ("family = \"swin\"".to_owned(), keys::<SwinConfig>()),
-        ("[teacher]".to_owned(), keys::<raw::RawTeacher>()),
-        ("[train]".to_owned(), keys::<raw::RawTrain>()),
-        ("[distillation]".to_owned(), keys::<raw::RawDistillation>()),
-        ("[[variants]]".to_owned(), keys::<raw::RawVariant>()),
-        ("[comparison]".to_owned(), keys::<raw::RawComparison>()),
-        ("[floor]".to_owned(), keys::<raw::RawFloor>()),
-        ("[spectra]".to_owned(), keys::<raw::RawSpectra>()),
-        ("[export]".to_owned(), keys::<raw::RawExport>()),
+        ("[teacher]".to_owned(), keys::<Teacher>()),
+        ("[train]".to_owned(), keys::<TrainConfig>()),
+        ("[distillation]".to_owned(), keys::<Distillation>()),
+        ("[[variants]]".to_owned(), keys::<Variant>()),
+        ("[comparison]".to_owned(), keys::<Comparison>()),
+        ("[floor]".to_owned(), keys::<Floor>()),
+        ("[spectra]".to_owned(), keys::<Spectra>()),
+        ("[export]".to_owned(), keys::<Export>()),
     ]);
+    types.insert("Losses".into(), Loss::KEYS.map(str::to_owned).into());
+    for kind in Spec::KINDS {
+        let keys = Spec::keys(kind).unwrap();
+        types.insert(format!("kind = \"{kind}\""), keys.into_iter().collect());
+    }
     assert_eq!(documented(), types);
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use candle_core::Tensor;
-use spectralkd_datasets::{ImageFolder, Preprocess};
+use spectralkd_datasets::ImageFolder;
+use spectralkd_datasets::old::Preprocess;
 use spectralkd_models::tensor_file::Slices;
 
 use crate::LoadedModel;

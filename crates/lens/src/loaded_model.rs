@@ -6,7 +6,8 @@ use candle_core::Device;
 use spectralkd_base::digest::file_sha256;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
-use spectralkd_datasets::{Normalise, Preprocess};
+use spectralkd_datasets::Normalise;
+use spectralkd_datasets::old::Preprocess;
 use spectralkd_models::export::{self, Preprocessing};
 use spectralkd_models::{ModelConfig, VisionModel, registry, weights};
 

@@ -57,6 +57,7 @@ fn exported(folder: &Path) {
         preprocessing: &preprocessing,
         tag: None,
         label_names: None,
+        label_descriptions: None,
         card,
     };
     export::folder(folder, &model).unwrap();

@@ -2,6 +2,8 @@
 
 use candle_core::DType;
 
+use crate::{Request, Wrong};
+
 /// Everything that can go wrong in this crate. Messages name the shapes and values at fault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -88,25 +90,42 @@ pub enum Error {
         /// The number of classes.
         classes: usize,
     },
-    /// A setting outside its range.
-    #[error("{name} = {value} is out of range: it must be {range}")]
-    Setting {
-        /// The setting.
-        name: &'static str,
-        /// Its value.
-        value: f64,
-        /// The values it may have, in words.
-        range: &'static str,
+    /// A key of a loss that is out of range, or does not go with the models.
+    #[error("{0}")]
+    Wrong(Wrong),
+    /// What went wrong in one loss of a list.
+    #[error("loss {index} (`{name}`): {source}")]
+    Loss {
+        /// The position in the list, from 0.
+        index: usize,
+        /// The loss's name.
+        name: String,
+        /// What went wrong.
+        source: Box<Error>,
     },
-    /// Logit distillation without the teacher's logits.
-    #[error("{kind} distillation needs the teacher's logits, and none were given")]
-    NoTeacherLogits {
-        /// `soft` or `hard`.
-        kind: &'static str,
+    /// An output that was not computed.
+    #[error("{request} was not computed; there are: {known}")]
+    NoOutput {
+        /// What was asked for.
+        request: Request,
+        /// What there is.
+        known: String,
     },
-    /// Distillation by features only, without a feature loss.
-    #[error("distillation by features only needs a feature loss, and `feature` is not set")]
-    NoFeatureLoss,
+    /// A classification loss on images without labels.
+    #[error("the cross entropy needs the labels of the images, and there are none")]
+    NoLabels,
+    /// An epoch in which no loss has any weight.
+    #[error("no loss has any weight in epoch {epoch}: there is nothing to learn")]
+    NothingToLearn {
+        /// The epoch, from 0.
+        epoch: u64,
+    },
+    /// What a loss is weighted with could not be measured.
+    #[error("the ratio of the spectral loss to the mean squared error was not measured: {0}")]
+    Measurement(Box<dyn std::error::Error + Send + Sync>),
+    /// An error of a layer (a projector).
+    #[error(transparent)]
+    Layer(#[from] spectralkd_nn::Error),
     /// An error of the transforms.
     #[error(transparent)]
     Spectral(#[from] spectralkd_spectral::Error),
@@ -116,4 +135,20 @@ pub enum Error {
 }
 
 /// The crate's result type.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn of_loss(index: usize, name: &str, source: Self) -> Self {
+        Self::Loss {
+            index,
+            name: name.to_owned(),
+            source: Box::new(source),
+        }
+    }
+}
+
+impl From<Wrong> for Error {
+    fn from(wrong: Wrong) -> Self {
+        Self::Wrong(wrong)
+    }
+}

@@ -1,54 +1,88 @@
-//! Distillation of a teacher's logits.
+//! What the losses on logits share.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 
-use crate::classification::{check_logits, cross_entropy, log_softmax, to_working_precision};
-use crate::{Error, Result};
+use crate::{Error, Head, Inputs, Needs, Request, Result};
 
-/// Soft distillation: `tau^2 * KL(teacher || student)` of the softmax distributions at temperature
-/// `tau`, summed over classes and averaged over the batch, in nats, as a scalar tensor. Both logits
-/// are `[B, K]`; `tau > 0`.
-///
-/// PyTorch's `kl_div(log_softmax(student/tau), log_softmax(teacher/tau), reduction="batchmean",
-/// log_target=True)` times `tau^2`. The teacher is a constant: no gradient reaches it.
-///
-/// # Errors
-/// Shapes that differ or are not `[B, K]`, or a temperature that is not positive and finite.
-pub fn soft_distillation(student: &Tensor, teacher: &Tensor, tau: f64) -> Result<Tensor> {
-    let batch = check_pair(student, teacher)?;
-    check_tau(tau)?;
-    let student = to_working_precision(student)?;
-    let teacher = teacher.detach().to_dtype(student.dtype())?;
-    let student = log_softmax(&(student / tau)?)?;
-    let teacher = log_softmax(&(teacher / tau)?)?;
-    let divergence = teacher.exp()?.mul(&(&teacher - student)?)?.sum_all()?;
-    Ok((divergence * (tau * tau / batch as f64))?)
+/// The student's logits beside the teacher's own answer, as [`crate::Context::logit_pair`] checked
+/// them.
+#[derive(Clone, Debug)]
+pub struct LogitPair {
+    student: Request,
+    teacher: Request,
+    needs: Needs,
 }
 
-/// Hard distillation: the cross entropy of the student's logits against the teacher's most likely
-/// classes, both `[B, K]`, without label smoothing or temperature, in nats, as a scalar tensor. The
-/// teacher is a constant.
-///
-/// # Errors
-/// Shapes that differ or are not `[B, K]`.
-pub fn hard_distillation(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
-    check_pair(student, teacher)?;
-    let labels = teacher.detach().argmax(D::Minus1)?;
-    cross_entropy(student, &labels, 0.0)
-}
-
-pub(crate) fn check_tau(tau: f64) -> Result<()> {
-    if tau.is_finite() && tau > 0.0 {
-        return Ok(());
+impl LogitPair {
+    pub(crate) fn new(student: Request) -> Self {
+        let teacher = Request::Logits(Head::Mean);
+        let needs = Needs {
+            student: [student].into(),
+            teacher: [teacher].into(),
+        };
+        Self {
+            student,
+            teacher,
+            needs,
+        }
     }
-    Err(Error::Setting {
-        name: "tau",
-        value: tau,
-        range: "positive and finite",
-    })
+
+    /// Both logits.
+    pub fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    /// The student's logits and the teacher's, `[B, K]`.
+    ///
+    /// # Errors
+    /// If one of them was not computed.
+    pub fn get<'a>(&self, inputs: &Inputs<'a>) -> Result<(&'a Tensor, &'a Tensor)> {
+        let student = inputs.student.get(&self.student)?;
+        Ok((student, inputs.teacher.get(&self.teacher)?))
+    }
 }
 
-fn check_pair(student: &Tensor, teacher: &Tensor) -> Result<usize> {
+/// `log(exp(x) / sum exp(x))` over the last axis. The maximum cancels, so that no gradient need go
+/// through it.
+pub(crate) fn log_softmax(x: &Tensor) -> Result<Tensor> {
+    let shifted = x.broadcast_sub(&x.detach().max_keepdim(D::Minus1)?)?;
+    let log_sum = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    Ok(shifted.broadcast_sub(&log_sum)?)
+}
+
+/// f64 stays, half types become f32.
+pub(crate) fn to_working_precision(x: &Tensor) -> Result<Tensor> {
+    match x.dtype() {
+        DType::F64 => Ok(x.clone()),
+        _ => Ok(x.to_dtype(DType::F32)?),
+    }
+}
+
+/// Batch and classes of a logits tensor.
+pub(crate) fn check_logits(what: &'static str, logits: &Tensor) -> Result<(usize, usize)> {
+    let shape = || Error::Shape {
+        what,
+        expected: "[B, K]",
+        shape: logits.dims().to_vec(),
+    };
+    let &[batch, classes] = logits.dims() else {
+        return Err(shape());
+    };
+    if batch == 0 || classes == 0 {
+        return Err(shape());
+    }
+    if !logits.dtype().is_float() {
+        return Err(Error::DType {
+            what,
+            expected: "a floating-point tensor",
+            dtype: logits.dtype(),
+        });
+    }
+    Ok((batch, classes))
+}
+
+/// The number of samples of the logits of student and teacher, both `[B, K]`.
+pub(crate) fn check_pair(student: &Tensor, teacher: &Tensor) -> Result<usize> {
     let (batch, _) = check_logits("student logits", student)?;
     check_logits("teacher logits", teacher)?;
     if student.dims() != teacher.dims() {

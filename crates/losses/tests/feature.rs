@@ -7,12 +7,17 @@ use common::{
     assert_close, assert_gradient, assert_near, flat, scalar, tensor, value_and_gradient,
 };
 use proptest::prelude::*;
-use spectralkd_losses::{Error, FeatureLoss, SpectralForm, spectral_to_mse_ratio};
+use spectralkd_losses::{
+    Error, Result, mean_squared_error, spectral_loss, spectral_loss_by_fft, spectral_to_mse_ratio,
+};
 use spectralkd_spectral::{Norm, oracle};
 
-const FFT: FeatureLoss = FeatureLoss::Spectral(SpectralForm::Fft);
-const PARSEVAL: FeatureLoss = FeatureLoss::Spectral(SpectralForm::Parseval);
-const ALL: [FeatureLoss; 3] = [FFT, PARSEVAL, FeatureLoss::Mse];
+type Loss = fn(&Tensor, &Tensor) -> Result<Tensor>;
+const ALL: [(&str, Loss); 3] = [
+    ("by fft", spectral_loss_by_fft),
+    ("spectral", spectral_loss),
+    ("mse", mean_squared_error),
+];
 
 /// The spectral loss of f64 features by the definitions of pooling and transform.
 fn by_definition(student: &Tensor, teacher: &Tensor) -> f64 {
@@ -48,8 +53,8 @@ fn ratio(error: Tensor) -> f64 {
 fn gradients_agree_with_finite_differences() {
     for (c_t, h, w) in [(3, 3, 4), (7, 4, 3), (5, 2, 1), (3, 1, 2)] {
         let (student, teacher) = (tensor(1, &[2, 3, h, w]), tensor(2, &[2, c_t, h, w]));
-        for loss in ALL {
-            assert_gradient(&student, |x| loss.pair(x, &teacher));
+        for (_, loss) in ALL {
+            assert_gradient(&student, |x| loss(x, &teacher));
         }
     }
 }
@@ -59,41 +64,30 @@ fn the_teacher_is_a_constant() {
     for channels in [3, 6] {
         let student = Var::from_tensor(&tensor(1, &[2, 3, 4, 4])).unwrap();
         let teacher = Var::from_tensor(&tensor(2, &[2, channels, 4, 4])).unwrap();
-        for loss in ALL {
-            let gradients = loss.pair(&student, &teacher).unwrap().backward().unwrap();
+        for (name, loss) in ALL {
+            let gradients = loss(&student, &teacher).unwrap().backward().unwrap();
             assert!(gradients.get(&student).is_some());
-            assert!(gradients.get(&teacher).is_none(), "{loss:?}");
+            assert!(gradients.get(&teacher).is_none(), "{name}");
         }
     }
 }
 
 #[test]
-fn several_pairs_weigh_alike_whatever_their_size() {
+fn the_ratio_is_that_of_the_means_over_pairs() {
     let pairs = [
         (tensor(1, &[2, 3, 4, 4]), tensor(2, &[2, 6, 4, 4])),
         (tensor(3, &[2, 8, 7, 5]), tensor(4, &[2, 8, 7, 5])),
         (tensor(5, &[1, 2, 1, 9]), tensor(6, &[1, 3, 1, 9])),
     ];
-    for loss in ALL {
-        let mean = pairs
-            .iter()
-            .map(|(s, t)| scalar(&loss.pair(s, t).unwrap()))
-            .sum::<f64>()
-            / 3.0;
-        assert_near(
-            scalar(&loss.pairs(&pairs).unwrap()),
-            mean,
-            1e-14,
-            "mean over pairs",
-        );
-    }
-    let parts = [PARSEVAL, FeatureLoss::Mse].map(|loss| scalar(&loss.pairs(&pairs).unwrap()));
-    assert_near(
-        spectral_to_mse_ratio(&pairs).unwrap(),
-        parts[0] / parts[1],
-        1e-14,
-        "ratio",
-    );
+    let sum = |loss: Loss| -> f64 {
+        let of = |(s, t): &(Tensor, Tensor)| scalar(&loss(s, t).unwrap());
+        pairs.iter().map(of).sum()
+    };
+    let ratio = spectral_to_mse_ratio(&pairs).unwrap();
+    let expected = sum(spectral_loss) / sum(mean_squared_error);
+    assert_near(ratio, expected, 1e-14, "ratio");
+    let none = spectral_to_mse_ratio(&[]);
+    assert!(matches!(none, Err(Error::NoPairs)));
 }
 
 #[test]
@@ -134,18 +128,15 @@ fn the_ratio_to_plain_mse_follows_the_frequency_of_the_error() {
 fn precision_follows_the_student_and_half_types_are_computed_in_f32() {
     let (student, teacher) = (tensor(1, &[2, 3, 4, 5]), tensor(2, &[2, 6, 4, 5]));
     let cast = |x: &Tensor, dtype| x.to_dtype(dtype).unwrap();
-    for loss in ALL {
-        let of = |ours, theirs| {
-            loss.pair(&cast(&student, ours), &cast(&teacher, theirs))
-                .unwrap()
-        };
+    for (name, loss) in ALL {
+        let of = |ours, theirs| loss(&cast(&student, ours), &cast(&teacher, theirs)).unwrap();
         assert_eq!(of(DType::F64, DType::F32).dtype(), DType::F64);
         assert_eq!(of(DType::F32, DType::F64).dtype(), DType::F32);
         for half in [DType::F16, DType::BF16] {
             assert_eq!(of(half, half).dtype(), DType::F32);
             let rounded = [&student, &teacher].map(|x| cast(&cast(x, half), DType::F32));
-            let expected = loss.pair(&rounded[0], &rounded[1]).unwrap();
-            assert_eq!(scalar(&of(half, half)), scalar(&expected), "{loss:?}");
+            let expected = loss(&rounded[0], &rounded[1]).unwrap();
+            assert_eq!(scalar(&of(half, half)), scalar(&expected), "{name}");
         }
     }
 }
@@ -153,9 +144,9 @@ fn precision_follows_the_student_and_half_types_are_computed_in_f32() {
 #[test]
 fn bad_pairs_are_errors_that_name_the_shapes() {
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
-    for loss in ALL {
+    for (_, loss) in ALL {
         let message =
-            |s: &[usize], t: &[usize]| loss.pair(&zeros(s), &zeros(t)).unwrap_err().to_string();
+            |s: &[usize], t: &[usize]| loss(&zeros(s), &zeros(t)).unwrap_err().to_string();
         let wider = message(&[2, 8, 4, 4], &[2, 6, 4, 4]);
         assert!(
             wider.contains("[2, 8, 4, 4]") && wider.contains("[2, 6, 4, 4]"),
@@ -171,17 +162,9 @@ fn bad_pairs_are_errors_that_name_the_shapes() {
         }
         assert!(message(&[2, 3, 4], &[2, 3, 4, 4]).contains("student features must be"));
         assert!(message(&[2, 3, 4, 4], &[2, 3, 0, 4]).contains("got shape [2, 3, 0, 4]"));
-        assert!(matches!(loss.pairs(&[]), Err(Error::NoPairs)));
-        let good = (zeros(&[1, 2, 3, 3]), zeros(&[1, 2, 3, 3]));
-        let bad = (zeros(&[1, 4, 3, 3]), zeros(&[1, 2, 3, 3]));
-        let second = loss.pairs(&[good, bad]).unwrap_err().to_string();
-        assert!(
-            second.starts_with("feature pair 1: student features [1, 4, 3, 3]"),
-            "{second}"
-        );
         let labels = zeros(&[1, 2, 3, 3]).to_dtype(DType::U32).unwrap();
         assert!(
-            loss.pair(&labels, &labels)
+            loss(&labels, &labels)
                 .unwrap_err()
                 .to_string()
                 .contains("got U32")
@@ -203,20 +186,6 @@ fn a_ratio_of_equal_features_is_an_error() {
     assert!(error.contains("not finite"), "{error}");
 }
 
-#[test]
-fn names_in_configuration_files_stay() {
-    let name = |loss| serde_json::to_string(&loss).unwrap();
-    assert_eq!(name(FFT), r#"{"spectral":"fft"}"#);
-    assert_eq!(name(PARSEVAL), r#"{"spectral":"parseval"}"#);
-    assert_eq!(name(FeatureLoss::Mse), r#""mse""#);
-    for loss in ALL {
-        assert_eq!(
-            serde_json::from_str::<FeatureLoss>(&name(loss)).unwrap(),
-            loss
-        );
-    }
-}
-
 /// Batch, student and teacher channels, height, width.
 fn shapes() -> impl Strategy<Value = (usize, usize, usize, usize, usize)> {
     (1usize..4, 1usize..6, 0usize..6, 1usize..=17, 1usize..=17)
@@ -231,8 +200,8 @@ proptest! {
         for (dtype, tolerance) in [(DType::F64, 1e-10), (DType::F32, 1e-5)] {
             let student = tensor(seed, &[b, c_s, h, w]).to_dtype(dtype).unwrap();
             let teacher = tensor(seed ^ 1, &[b, c_t, h, w]).to_dtype(dtype).unwrap();
-            let fft = value_and_gradient(&student, |x| FFT.pair(x, &teacher));
-            let parseval = value_and_gradient(&student, |x| PARSEVAL.pair(x, &teacher));
+            let fft = value_and_gradient(&student, |x| spectral_loss_by_fft(x, &teacher));
+            let parseval = value_and_gradient(&student, |x| spectral_loss(x, &teacher));
             assert_near(parseval.0, fft.0, tolerance, "value");
             assert_close(&parseval.1, &fft.1, tolerance, "gradient");
         }
@@ -242,8 +211,8 @@ proptest! {
     fn both_forms_are_the_definition(seed: u64, (b, c_s, c_t, h, w) in shapes()) {
         let (student, teacher) = (tensor(seed, &[b, c_s, h, w]), tensor(seed ^ 1, &[b, c_t, h, w]));
         let expected = by_definition(&student, &teacher);
-        for loss in [FFT, PARSEVAL] {
-            let value = scalar(&loss.pair(&student, &teacher).unwrap());
+        for loss in [spectral_loss_by_fft, spectral_loss] {
+            let value = scalar(&loss(&student, &teacher).unwrap());
             assert_near(value, expected, 1e-12, "definition");
         }
     }
@@ -258,10 +227,10 @@ proptest! {
         let view = |seed: u64, channels| {
             tensor(seed, &[2, h, w, channels]).permute((0, 3, 1, 2)).unwrap()
         };
-        for loss in ALL {
-            let strided = value_and_gradient(&view(seed, 4), |x| loss.pair(x, &view(seed ^ 1, 6)));
+        for (_, loss) in ALL {
+            let strided = value_and_gradient(&view(seed, 4), |x| loss(x, &view(seed ^ 1, 6)));
             let teacher = features(seed ^ 1, 6);
-            let packed = value_and_gradient(&features(seed, 4), |x| loss.pair(x, &teacher));
+            let packed = value_and_gradient(&features(seed, 4), |x| loss(x, &teacher));
             prop_assert_eq!(strided.0.to_bits(), packed.0.to_bits());
             prop_assert_eq!(flat(&strided.1), flat(&packed.1));
         }

@@ -4,14 +4,19 @@ mod common;
 
 use candle_core::{DType, Tensor, Var};
 use common::{assert_close, assert_near, golden, scalar, value_and_gradient};
+use spectralkd_base::random::Stream;
+use spectralkd_losses::kinds::{CrossEntropy, Hard, Kl, Spectral};
 use spectralkd_losses::{
-    DistillationLoss, FeatureLoss, Logits, SpectralForm, cross_entropy, hard_distillation,
-    soft_distillation, spectral_to_mse_ratio,
+    Head, Inputs, Loss, Objectives, Pairs, Reduction, Request, Shapes, cross_entropy,
+    hard_distillation, mean_squared_error, soft_distillation, spectral_loss, spectral_loss_by_fft,
+    spectral_to_mse_ratio,
 };
+use spectralkd_nn::Params;
 
-const SPECTRAL: [FeatureLoss; 2] = [
-    FeatureLoss::Spectral(SpectralForm::Fft),
-    FeatureLoss::Spectral(SpectralForm::Parseval),
+type Function = fn(&Tensor, &Tensor) -> spectralkd_losses::Result<Tensor>;
+const SPECTRAL: [(&str, Function); 2] = [
+    ("by fft", spectral_loss_by_fft),
+    ("by Parseval", spectral_loss),
 ];
 
 #[test]
@@ -27,18 +32,18 @@ fn the_spectral_loss_is_torchs_in_value_and_gradient() {
         let get = |name: &str| &golden[&format!("{case}.{name}")];
         let (student, teacher) = (get("student"), get("teacher"));
         let exact = teacher.to_dtype(DType::F64).unwrap();
-        for loss in SPECTRAL {
-            let what = format!("{case} {loss:?}");
-            let (value, gradient) = value_and_gradient(student, |x| loss.pair(x, teacher));
+        for (form, loss) in SPECTRAL {
+            let what = format!("{case} {form}");
+            let (value, gradient) = value_and_gradient(student, |x| loss(x, teacher));
             assert_near(value, scalar(get("value32")), 2e-6, &what);
             assert_close(&gradient, get("grad64"), 2e-6, &what);
             let student = student.to_dtype(DType::F64).unwrap();
-            let (value, gradient) = value_and_gradient(&student, |x| loss.pair(x, &exact));
+            let (value, gradient) = value_and_gradient(&student, |x| loss(x, &exact));
             assert_near(value, scalar(get("value64")), 1e-13, &what);
             assert_close(&gradient, get("grad64"), 1e-13, &what);
         }
         let student = student.to_dtype(DType::F64).unwrap();
-        let mse = FeatureLoss::Mse.pair(&student, &exact).unwrap();
+        let mse = mean_squared_error(&student, &exact).unwrap();
         assert_near(scalar(&mse), scalar(get("mse64")), 1e-13, case);
         let ratio = spectral_to_mse_ratio(&[(student, exact)]).unwrap();
         assert_near(
@@ -82,53 +87,84 @@ fn logit_losses_are_torchs_in_value_and_gradient() {
 #[test]
 fn the_whole_loss_is_torchs_in_value_and_gradients() {
     let (golden, features) = (golden("logits"), golden("features"));
-    let kinds = [
-        (Logits::None, "none"),
-        (Logits::FeaturesOnly, "features-only"),
-        (Logits::Soft, "soft"),
-        (Logits::Hard, "hard"),
+    let (alpha, weight) = (0.7, 1.5 * 0.2);
+    let ce = |weight: f64| Loss::new(CrossEntropy::default(), weight);
+    let tau = Kl {
+        tau: 2.0,
+        ..Kl::default()
+    };
+    let pairs = Pairs::Listed(vec![(0, 0)]);
+    let spectral = || {
+        Loss::new(
+            Spectral {
+                pairs: pairs.clone(),
+                ..Spectral::default()
+            },
+            weight,
+        )
+    };
+    let variants = [
+        ("none", vec![ce(1.0)]),
+        ("features-only", vec![ce(1.0 - alpha), spectral()]),
+        (
+            "soft",
+            vec![ce(1.0 - alpha), Loss::new(tau, alpha), spectral()],
+        ),
+        (
+            "hard",
+            vec![
+                ce(1.0 - alpha),
+                Loss::new(Hard::default(), alpha),
+                spectral(),
+            ],
+        ),
     ];
-    for ((logits, name), feature) in kinds
-        .into_iter()
-        .flat_map(|kind| SPECTRAL.map(|form| (kind, form)))
-    {
-        let loss = DistillationLoss {
-            logits,
-            alpha: 0.7,
-            tau: 2.0,
-            smoothing: 0.1,
-            beta: 1.5,
-            feature: Some((feature, 0.2)),
+    let double = |case: &str| features[case].to_dtype(DType::F64).unwrap();
+    let (map, teacher_map) = (double("2x3x6x5x8.student"), double("2x3x6x5x8.teacher"));
+    let shapes = |channels| Shapes {
+        classes: 5,
+        heads: vec![Head::Mean],
+        taps: vec![[channels, 5, 8]],
+        prefix: 0,
+    };
+    for (name, losses) in variants {
+        let params = Params::new();
+        let root = params.builder(&Stream::new(0, "init"), DType::F64, map.device());
+        let ratio = |_: &[_]| Ok(1.0);
+        let objectives =
+            Objectives::build(&losses, &shapes(3), Some(&shapes(6)), &root, &ratio).unwrap();
+        let (student, ours) = (&golden["student"], &map);
+        let (student, ours) = (
+            Var::from_tensor(student).unwrap(),
+            Var::from_tensor(ours).unwrap(),
+        );
+        let logits = Request::Logits(Head::Mean);
+        let request = |reduction| Request::Map { tap: 0, reduction };
+        let pooled = Reduction::Channels(3);
+        let ours_out = [
+            (logits, student.as_tensor().clone()),
+            (request(Reduction::Whole), ours.as_tensor().clone()),
+        ];
+        let theirs_out = [
+            (logits, golden["teacher"].clone()),
+            (request(pooled), pooled.apply(&teacher_map).unwrap()),
+        ];
+        let inputs = Inputs {
+            student: &ours_out.into_iter().collect(),
+            teacher: &theirs_out.into_iter().collect(),
+            labels: Some(&golden["targets"]),
+            targets: None,
+            draws: &Stream::new(0, "step"),
         };
+        let total = objectives.forward(&inputs, 0).unwrap().total;
         let get = |part: &str| golden.get(&format!("total.{name}.{part}"));
-        let student = Var::from_tensor(&golden["student"]).unwrap();
-        let double = |case: &str| features[case].to_dtype(DType::F64).unwrap();
-        let ours = Var::from_tensor(&double("2x3x6x5x8.student")).unwrap();
-        let pairs = [(ours.as_tensor().clone(), double("2x3x6x5x8.teacher"))];
-        let parts = loss
-            .forward(
-                &student,
-                &golden["targets"],
-                Some(&golden["teacher"]),
-                &pairs,
-            )
-            .unwrap();
-        assert_near(
-            scalar(&parts.total),
-            scalar(get("value").unwrap()),
-            1e-13,
-            name,
-        );
-        let gradients = parts.total.backward().unwrap();
-        assert_close(
-            gradients.get(&student).unwrap(),
-            get("logits_grad").unwrap(),
-            1e-13,
-            name,
-        );
+        assert_near(scalar(&total), scalar(get("value").unwrap()), 1e-13, name);
+        let gradients = total.backward().unwrap();
+        let expected = get("logits_grad").unwrap();
+        assert_close(gradients.get(&student).unwrap(), expected, 1e-13, name);
         match (gradients.get(&ours), get("feature_grad")) {
             (Some(gradient), Some(expected)) => assert_close(gradient, expected, 1e-13, name),
-            (None, None) => assert_eq!(logits, Logits::None),
+            (None, None) => assert_eq!(name, "none"),
             _ => panic!("{name}: only one of the two has a gradient for the features"),
         }
     }

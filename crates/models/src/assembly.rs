@@ -12,7 +12,7 @@ use crate::cait::Cait;
 use crate::deit::Deit;
 use crate::sizes::Sizes;
 use crate::swin::Swin;
-use crate::{ModelConfig, ModelInfo, Output, Result, Taps, VisionModel, cost};
+use crate::{Error, ModelConfig, ModelInfo, Output, Result, VisionModel, Wanted, cost};
 
 /// Parameters that timm's models exempt from weight decay by the last part of their name, where they have them.
 const NO_WEIGHT_DECAY: [&str; 4] = [
@@ -22,10 +22,32 @@ const NO_WEIGHT_DECAY: [&str; 4] = [
     "relative_position_bias_table",
 ];
 
-/// What a family provides: the way from images that have the right shape to logits and maps.
+/// What a family provides: the way from images that have the right shape to the outputs.
 pub(crate) trait Network: Send + Sync {
-    /// `wanted` says of each tap whether its map is to be made.
-    fn forward(&self, images: &Tensor, wanted: &[bool], pass: &Pass) -> Result<Output>;
+    /// `chosen` fits the model's taps and their prefix tokens.
+    fn forward(&self, images: &Tensor, chosen: &Chosen, pass: &Pass) -> Result<Output>;
+}
+
+/// A checked [`Wanted`]: what is to be made, for each tap.
+pub(crate) struct Chosen {
+    /// Whether its map.
+    pub maps: Vec<bool>,
+    /// Whether its prefix tokens.
+    pub prefix: Vec<bool>,
+}
+
+impl Chosen {
+    fn new(info: &ModelInfo, wanted: &Wanted) -> Result<Self> {
+        let taps = info.taps.len();
+        let (maps, prefix) = (wanted.maps.wanted(taps)?, wanted.prefix.wanted(taps)?);
+        match prefix.iter().position(|&wanted| wanted) {
+            Some(asked) if info.prefix == 0 => {
+                let family = info.family;
+                Err(Error::NoPrefix { asked, family })
+            }
+            _ => Ok(Self { maps, prefix }),
+        }
+    }
 }
 
 /// What can be said of a network without making it.
@@ -36,18 +58,24 @@ pub(crate) struct Outline {
     pub classes: usize,
     /// Channels, rows and columns of each tap.
     pub taps: Vec<[usize; 3]>,
+    /// Tokens of each tap beside those of its map.
+    pub prefix: usize,
+    /// Whether there is a head on a distillation token.
+    pub distilled: bool,
     /// Multiply-accumulates of one image.
     pub macs: u128,
 }
 
 impl Outline {
-    /// Of a network whose blocks are all alike.
+    /// Of a network whose blocks are all alike, and which has one head.
     pub fn of_trunk(sizes: &Sizes, macs: u128) -> Self {
         let [rows, columns] = sizes.patches.grid;
         Self {
             image: sizes.patches.image,
             classes: sizes.classes,
             taps: vec![[sizes.block.width, rows, columns]; sizes.depth],
+            prefix: 0,
+            distilled: false,
             macs,
         }
     }
@@ -69,10 +97,10 @@ impl VisionModel for Described {
         &self.info
     }
 
-    fn forward(&self, images: &Tensor, taps: &Taps, pass: &Pass) -> Result<Output> {
+    fn outputs(&self, images: &Tensor, wanted: &Wanted, pass: &Pass) -> Result<Output> {
         self.info.check_images(images)?;
-        let wanted = taps.wanted(self.info.taps.len())?;
-        self.network.forward(images, &wanted, pass)
+        let chosen = Chosen::new(&self.info, wanted)?;
+        self.network.forward(images, &chosen, pass)
     }
 }
 
@@ -111,6 +139,8 @@ pub(crate) fn info(config: &ModelConfig) -> Result<ModelInfo> {
         params: parameters.values().map(count).sum(),
         macs: cost::total(outline.macs),
         taps: outline.taps,
+        prefix: outline.prefix,
+        distilled: outline.distilled,
         no_weight_decay: parameters.keys().filter(exempt).cloned().collect(),
     })
 }

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use spectralkd_nn::Pass;
 
-use crate::assembly::{Network, Outline};
+use crate::assembly::{Chosen, Network, Outline};
 use crate::parts::{Block, BlockStyle, ClassBlock, ClassToken, Head, Mixing, Stem, Trunk};
 use crate::{CaitConfig, Output, Result};
 
@@ -54,14 +54,14 @@ impl Cait {
 }
 
 impl Network for Cait {
-    fn forward(&self, images: &Tensor, wanted: &[bool], pass: &Pass) -> Result<Output> {
+    fn forward(&self, images: &Tensor, chosen: &Chosen, pass: &Pass) -> Result<Output> {
         let tokens = self.stem.forward(images)?;
-        let (patches, features) = self.trunk.forward(tokens, wanted, pass)?;
+        let through = self.trunk.forward(tokens, chosen, pass)?;
+        let patches = &through.tokens;
         let mut class = self.class.for_batch(patches.dim(0)?)?;
         for block in &self.class_blocks {
-            class = block.forward(&class, &patches, pass)?;
+            class = block.forward(&class, patches, pass)?;
         }
-        let logits = self.head.forward(&class)?;
-        Ok(Output { logits, features })
+        through.output(self.head.forward(&class)?)
     }
 }

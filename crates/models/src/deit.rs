@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use spectralkd_nn::Pass;
 
-use crate::assembly::{Network, Outline, linspace};
+use crate::assembly::{Chosen, Network, Outline, linspace};
 use crate::parts::{Block, BlockStyle, Head, Mixing, Stem, Trunk};
 use crate::{DeitConfig, Output, Result};
 
@@ -41,16 +41,20 @@ impl Deit {
         let macs = Stem::macs(&sizes.patches, width)
             + sizes.depth as u128 * Block::macs(sizes.block, Mixing::Plain, tokens)
             + Head::macs(tokens, width, sizes.classes, prefix);
-        Ok(Outline::of_trunk(&sizes, macs))
+        Ok(Outline {
+            prefix,
+            distilled: config.distilled,
+            ..Outline::of_trunk(&sizes, macs)
+        })
     }
 }
 
 impl Network for Deit {
-    fn forward(&self, images: &Tensor, wanted: &[bool], pass: &Pass) -> Result<Output> {
+    fn forward(&self, images: &Tensor, chosen: &Chosen, pass: &Pass) -> Result<Output> {
         let tokens = self.stem.forward(images)?;
         // The classifiers read no patch.
-        let (tokens, features) = self.trunk.forward_prefix(tokens, wanted, pass)?;
-        let logits = self.head.forward(&tokens)?;
-        Ok(Output { logits, features })
+        let through = self.trunk.forward_prefix(tokens, chosen, pass)?;
+        let heads = self.head.forward(&through.tokens)?;
+        through.output(heads)
     }
 }

@@ -42,6 +42,18 @@ pub enum Error {
         taps: usize,
     },
 
+    /// Prefix tokens were asked for of a model whose taps have none.
+    #[error(
+        "the prefix tokens of tap {asked} were asked for, and the taps of this {family} have none: CaiT's class token \
+         meets the patches after the tapped blocks, Swin has no such tokens; ask for feature maps, or take a DeiT"
+    )]
+    NoPrefix {
+        /// The first tap asked for.
+        asked: usize,
+        /// The model's family, "cait" or "swin".
+        family: &'static str,
+    },
+
     /// The registry has no model of this name.
     #[error("no model is called `{name}`; the nearest is `{nearest}`. Known are {}", known.join(", "))]
     UnknownModel {

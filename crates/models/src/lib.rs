@@ -1,6 +1,7 @@
 //! DeiT, CaiT and Swin with timm's parameter names and feature taps.
 //!
-//! A [`ModelConfig`] holds a model's sizes; [`registry::find`] has those of timm's models by name.
+//! A [`ModelConfig`] holds a model's sizes; [`registry::find`] has those of timm's models by name, and a [`ModelSpec`]
+//! is what a configuration file says of a model: a name, a name and some sizes, or all sizes.
 //! [`ModelConfig::info`] says what such a model costs and what its taps look like, without making
 //! one; [`ModelConfig::build`] makes one on whatever a `VarBuilder` holds (freshly initialised
 //! variables, to train it); [`frozen`] makes one on weights that stay as they are. [`weights`]
@@ -12,8 +13,12 @@
 //!
 //! A **tap** is the residual stream after a block (DeiT; CaiT's patch blocks) or after a stage's
 //! blocks (Swin), un-normed, without class and distillation token, as a feature map [B, C, H, W]:
-//! what timm's `forward_intermediates` returns, asked for by its rules ([`Taps`]). Gradients flow
-//! through taps as they do through logits, so that a loss can be put on them.
+//! what timm's `forward_intermediates` returns, asked for by its rules ([`Taps`]). The prefix tokens that are left out
+//! can be asked for too ([`Wanted`]), and the logits of each head are there beside their mean ([`Output::heads`]).
+//! Gradients flow through all of it, so that a loss can be put on any.
+//!
+//! **The same bits.** On a CPU, in f32, an image's outputs do not depend on the batch that it is in, nor on whether the
+//! weights are trained or frozen, what else was asked for, or the number of threads (`tests/alone.rs`).
 //!
 //! **Images** have the configured size, and any size is taken that holds a patch. As in timm,
 //! pixels beyond the last whole patch are not seen; Swin pads maps that are no whole number of
@@ -58,8 +63,8 @@
 //! # Ok::<(), spectralkd_models::Error>(())
 //! ```
 //!
-//! Modules: [`export`], [`registry`], [`tensor_file`] and [`weights`] are public. Inside, `config`
-//! and `sizes` are the configuration as written and as checked, `parts` what models are made of, `deit`, `cait` and
+//! Modules: [`export`], [`registry`], [`tensor_file`] and [`weights`] are public. Inside, `spec` is what a file says,
+//! `config` and `sizes` are the configuration as written and as checked, `parts` what models are made of, `deit`, `cait` and
 //! `swin` how, `cost` counts, and `assembly` goes from a configuration to a model.
 
 pub mod export;
@@ -76,11 +81,13 @@ mod error;
 mod model;
 mod parts;
 mod sizes;
+mod spec;
 mod swin;
 mod taps;
 
 pub use config::{CaitConfig, DeitConfig, ModelConfig, SwinConfig};
 pub use error::{Error, Mismatch, Result};
-pub use model::{ModelInfo, Output, VisionModel};
+pub use model::{Heads, ModelInfo, Output, VisionModel, Wanted};
+pub use spec::{Defaults, ModelSpec};
 pub use taps::Taps;
 pub use weights::frozen;

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use spectralkd_nn::Pass;
 
-use crate::assembly::{Network, Outline, linspace};
+use crate::assembly::{Chosen, Network, Outline, linspace};
 use crate::parts::{BlockStyle, Head, Stage, Stem};
 use crate::sizes::StagedSizes;
 use crate::{Output, Result, SwinConfig, cost};
@@ -58,6 +58,8 @@ impl Swin {
             image: sizes.patches.image,
             classes: sizes.classes,
             taps,
+            prefix: 0,
+            distilled: false,
             macs,
         })
     }
@@ -70,16 +72,15 @@ fn ends(sizes: &StagedSizes) -> (usize, usize) {
 }
 
 impl Network for Swin {
-    fn forward(&self, images: &Tensor, wanted: &[bool], pass: &Pass) -> Result<Output> {
+    fn forward(&self, images: &Tensor, chosen: &Chosen, pass: &Pass) -> Result<Output> {
         let mut tokens = self.stem.forward(images)?;
         let mut features = Vec::new();
-        for (i, (stage, wanted)) in self.stages.iter().zip(wanted).enumerate() {
+        for (i, (stage, wanted)) in self.stages.iter().zip(&chosen.maps).enumerate() {
             tokens = stage.forward(tokens, pass)?;
             if *wanted {
                 features.push((i, stage.to_map(&tokens)?));
             }
         }
-        let logits = self.head.forward(&tokens)?;
-        Ok(Output { logits, features })
+        Output::new(self.head.forward(&tokens)?, features, Vec::new())
     }
 }

@@ -31,7 +31,7 @@ fn evaluation_draws_nothing() {
 }
 
 /// 16 copies of one golden image, passed through in training with these sample numbers.
-fn dropped(golden: &Golden, drop_path: f64, seed: u64, samples: &[u32; 16]) -> Output {
+fn dropped(golden: &Golden, drop_path: f64, seed: u64, samples: &[u64; 16]) -> Output {
     let config = golden.config.clone().with_drop_path(drop_path);
     let model = frozen(&config, &golden.weights, &CPU).unwrap();
     let image = golden.images.narrow(0, 0, 1).unwrap();
@@ -59,7 +59,7 @@ fn distinct(tensor: &Tensor) -> usize {
 
 #[test]
 fn drop_path_is_seeded_by_step_and_sample() {
-    let samples: [u32; 16] = std::array::from_fn(|i| i as u32);
+    let samples: [u64; 16] = std::array::from_fn(|i| i as u64);
     let mut reversed = samples;
     reversed.reverse();
     for golden in all_golden_files() {
@@ -86,7 +86,7 @@ fn drop_path_is_seeded_by_step_and_sample() {
 /// 0 in class-attention blocks.
 #[test]
 fn drop_path_rates_are_those_of_timm() {
-    let samples: [u32; 16] = std::array::from_fn(|i| i as u32);
+    let samples: [u64; 16] = std::array::from_fn(|i| i as u64);
     let [deit, _, cait, swin] = all_golden_files();
     let counts = |output: &Output| -> Vec<usize> {
         let maps = output.features.iter().map(|(_, map)| distinct(map));

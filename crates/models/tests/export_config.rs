@@ -20,12 +20,14 @@ fn the_description_is_timms() {
     let (_, config) = models().remove(1);
     let weights = noisy(&config);
     let names: Vec<String> = (0..10).map(|class| format!("class {class}")).collect();
+    let descriptions: Vec<String> = (0..10).map(|class| format!("number {class}")).collect();
     let model = Exported {
         config: &config,
         weights: &weights,
         preprocessing: &preprocessing(3),
         tag: None,
         label_names: Some(&names),
+        label_descriptions: Some(&descriptions),
         card: CARD,
     };
     let folder = place.path().join("a");
@@ -46,6 +48,11 @@ fn the_description_is_timms() {
         "num_features": 24,
         "global_pool": "token",
         "label_names": names,
+        "label_descriptions": {
+            "class 0": "number 0", "class 1": "number 1", "class 2": "number 2", "class 3": "number 3",
+            "class 4": "number 4", "class 5": "number 5", "class 6": "number 6", "class 7": "number 7",
+            "class 8": "number 8", "class 9": "number 9"
+        },
         "model_args": {
             "img_size": [32, 16], "patch_size": 4, "in_chans": 3, "embed_dim": 24, "depth": 2,
             "num_heads": 3, "mlp_ratio": 2.5
@@ -58,10 +65,9 @@ fn the_description_is_timms() {
         }
     });
     assert_eq!(found, expected);
-    assert_eq!(
-        export::read_config(&folder).unwrap().label_names,
-        Some(names.clone())
-    );
+    let described = export::read_config(&folder).unwrap();
+    assert_eq!(described.label_names, Some(names.clone()));
+    assert_eq!(described.label_descriptions, Some(descriptions.clone()));
 
     let bytes = fs::read(folder.join("model.safetensors")).unwrap();
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
@@ -104,6 +110,23 @@ fn the_description_is_timms() {
             ..model
         },
         "the model has 10 classes",
+    );
+    let label_descriptions = Some(&descriptions[1..]);
+    refused(
+        Exported {
+            label_descriptions,
+            ..model
+        },
+        "`label_descriptions` is a list of 9: it has one for each of the 10 names",
+    );
+    let same = vec!["one name".to_string(); 10];
+    let label_names = Some(&same[..]);
+    refused(
+        Exported {
+            label_names,
+            ..model
+        },
+        "which must differ",
     );
     let card = Card {
         title: "a\nb",
@@ -205,4 +228,93 @@ fn descriptions_of_timm_are_read() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("it cannot be read"), "{error}");
+}
+
+#[test]
+fn class_names_are_read_wherever_timm_has_them() {
+    let text = fs::read_to_string(common::path("published.json")).unwrap();
+    let published: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let read = |config: &Value| {
+        fs::write(place.path().join("config.json"), config.to_string()).unwrap();
+        export::read_config(place.path())
+    };
+    let mut config = published["deit_tiny_patch16_224.fb_in1k"].clone();
+    config["num_classes"] = json!(3);
+    config["model_args"]["num_classes"] = json!(3);
+    let list = json!(["cat", "dog", "eel"]);
+    let by_index = json!({"0": "cat", "2": "eel", "1": "dog"});
+    let names = Some(["cat", "dog", "eel"].map(String::from).to_vec());
+    let mut oldest = config["pretrained_cfg"].clone();
+    for key in ["architecture", "num_classes"] {
+        oldest[key] = config[key].clone();
+    }
+    for value in [&list, &by_index] {
+        let mut outermost = config.clone();
+        outermost["label_names"] = value.clone();
+        // What stands outermost counts.
+        outermost["pretrained_cfg"]["label_names"] = json!(["a", "b", "c"]);
+        let mut within = config.clone();
+        within["pretrained_cfg"]["label_names"] = value.clone();
+        let mut labels = oldest.clone();
+        labels["labels"] = value.clone();
+        for config in [outermost, within, labels] {
+            assert_eq!(read(&config).unwrap().label_names, names, "{config}");
+        }
+    }
+    assert_eq!(read(&config).unwrap().label_names, None);
+
+    config["label_names"] = json!({"1": "dog"});
+    config["label_descriptions"] = json!({"dog": "it barks", "bird": "it sings"});
+    let described = read(&config).unwrap();
+    let found = [described.label_names, described.label_descriptions].map(Option::unwrap);
+    assert_eq!(found, [["", "dog", ""], ["", "it barks", ""]]);
+    config["label_names"] = list;
+    let described = read(&config).unwrap();
+    let texts = described.label_descriptions.unwrap();
+    assert_eq!(texts, ["cat", "it barks", "eel"]);
+
+    for (key, value, words) in [
+        (
+            "label_names",
+            json!(["cat", "dog"]),
+            "its label_names are 2, and the model has 3 classes",
+        ),
+        (
+            "label_names",
+            json!({"3": "cow"}),
+            "`3`, which is no index of a class",
+        ),
+        (
+            "label_names",
+            json!({"x": "cow"}),
+            "`x`, which is no index of a class",
+        ),
+        (
+            "label_names",
+            json!({"0": 1}),
+            "`0`, which is no index of a class with its name",
+        ),
+        (
+            "label_names",
+            json!("cat"),
+            "its label_names are no list of names",
+        ),
+        (
+            "label_descriptions",
+            json!(["a", "b", "c"]),
+            "its label_descriptions are no map from names",
+        ),
+    ] {
+        let mut config = config.clone();
+        config[key] = value;
+        let error = read(&config).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    // A model that is not the registry's.
+    let other = json!({"architecture": "resnet18", "label_names": {"4": "e"}});
+    let described = read(&other).unwrap();
+    assert_eq!(described.label_names.unwrap(), ["", "", "", "", "e"]);
+    let huge = json!({"architecture": "resnet18", "label_names": {"99999999999": "e"}});
+    assert!(read(&huge).is_err());
 }

@@ -12,7 +12,7 @@ use spectralkd_base::random::Stream;
 /// use spectralkd_nn::Pass;
 ///
 /// let step = Stream::new(7, "drop path").at(12 /* step */);
-/// let keys = [4, 8, 15]; // which samples of the data set make up the batch
+/// let keys = [4, 8, 15]; // one for each sample of the batch
 /// assert!(Pass::train(&step, &keys).is_training());
 /// assert!(!Pass::eval().is_training());
 /// ```
@@ -25,7 +25,7 @@ pub struct Pass<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Draws<'a> {
     stream: &'a Stream,
-    samples: &'a [u32],
+    samples: &'a [u64],
 }
 
 impl<'a> Pass<'a> {
@@ -34,9 +34,11 @@ impl<'a> Pass<'a> {
         Self { draws: None }
     }
 
-    /// A training pass over the samples of these numbers (one per image of the batch),
-    /// drawing from `stream`, which the caller has keyed by the step.
-    pub fn train(stream: &'a Stream, samples: &'a [u32]) -> Self {
+    /// A training pass over the samples of these keys (one per image of the batch), drawing
+    /// from `stream`, which the caller has keyed by the step. A key is the sample's number in
+    /// the data set, or what else tells the batch's samples apart: two views of one image
+    /// that are to draw apart have different keys.
+    pub fn train(stream: &'a Stream, samples: &'a [u64]) -> Self {
         let draws = Draws { stream, samples };
         Self { draws: Some(draws) }
     }
@@ -63,7 +65,7 @@ impl Draws<'_> {
         let layer = self.stream.named(layer);
         let samples = self.samples.iter();
         samples
-            .map(|&sample| layer.at(u64::from(sample)).bernoulli(keep))
+            .map(|&sample| layer.at(sample).bernoulli(keep))
             .collect()
     }
 }

@@ -141,13 +141,19 @@ fn weights_handed_out_once_are_not_kept() {
 #[test]
 fn draws_belong_to_the_sample_and_the_layer() {
     let step = Stream::new(3, "drop path").at(5);
-    let all: Vec<u32> = (0..1000).collect();
+    let all: Vec<u64> = (0..1000).collect();
     let keeps = Pass::train(&step, &all)
         .draws()
         .unwrap()
         .keeps("block", 0.7);
     let kept = keeps.iter().filter(|&&k| k).count();
     assert!((650..750).contains(&kept), "{kept} of 1000 kept at 0.7");
+    // A draw is that of the layer's child at the key, all 64 bits of it.
+    let drawn = |key: u64| step.named("block").at(key).bernoulli(0.7);
+    assert!(all.iter().map(|&key| drawn(key)).eq(keeps.iter().copied()));
+    let far: Vec<u64> = all.iter().map(|key| key | 1 << 40).collect();
+    let far_keeps = Pass::train(&step, &far).draws().unwrap();
+    assert_ne!(far_keeps.keeps("block", 0.7), keeps);
     let some = [999, 3, 500];
     let draws = Pass::train(&step, &some).draws().unwrap();
     assert_eq!(

@@ -111,7 +111,7 @@ fn composed_agrees_on_strided_tensors() {
 fn drop_path_keeps_the_mean_and_only_drops_in_training() {
     let drop = DropPath::new(0.25, "blocks.1").unwrap();
     assert_eq!(drop.factors(3, &Pass::eval()).unwrap(), None);
-    let (step, samples) = (Stream::new(1, "drop path"), (0..4000).collect::<Vec<u32>>());
+    let (step, samples) = (Stream::new(1, "drop path"), (0..4000).collect::<Vec<u64>>());
     let factors = drop
         .factors(4000, &Pass::train(&step, &samples))
         .unwrap()
@@ -178,7 +178,7 @@ fn bits_do_not_depend_on_the_pool() {
             var(2, &[31, 50, 48], DType::F32),
         );
         let gamma = var(3, &[48], DType::F32);
-        let (step, samples) = (Stream::new(1, "drop path"), (0..31).collect::<Vec<u32>>());
+        let (step, samples) = (Stream::new(1, "drop path"), (0..31).collect::<Vec<u64>>());
         let layer = residual(Some(&gamma), 0.3);
         let y = layer
             .forward(&x, &z, &Pass::train(&step, &samples))

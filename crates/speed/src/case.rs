@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use spectralkd_losses::SpectralForm;
 use spectralkd_models::{ModelConfig, registry};
 
 use crate::error::{Error, Result};
@@ -67,6 +66,28 @@ impl FromStr for Precision {
     }
 }
 
+/// How the spectral loss is computed: two ways to one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// By Parseval's theorem, as training does.
+    Parseval,
+    /// By the definition, with a Fourier transform.
+    Fft,
+}
+
+impl Form {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Parseval, Self::Fft];
+
+    /// The name on the command line and in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parseval => "parseval",
+            Self::Fft => "fft",
+        }
+    }
+}
+
 /// What is timed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Case {
@@ -101,7 +122,7 @@ pub enum Case {
         /// Batch, channels, height and width of both maps.
         shape: [usize; 4],
         /// How it is computed.
-        form: SpectralForm,
+        form: Form,
     },
 }
 

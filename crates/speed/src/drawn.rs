@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use spectralkd_base::random::Stream;
+use spectralkd_datasets::{ImageSet, Normalise, Render};
+use spectralkd_distillation::{Columns, FrozenTeacher, Student};
 use spectralkd_models::{ModelConfig, VisionModel, weights};
 use spectralkd_nn::Params;
 
@@ -13,15 +15,21 @@ use crate::error::Result;
 /// The seed of everything drawn here.
 pub(crate) const SEED: u64 = 0;
 
-/// A model in training, without drop path as the paper's recipes have it, and its variables by name.
-pub(crate) fn trainable(
-    config: &ModelConfig,
-) -> Result<(Box<dyn VisionModel>, BTreeMap<String, Var>)> {
-    let params = Params::new();
-    let init = Stream::new(SEED, "student");
+/// A model in training, without drop path as the paper's recipes have it.
+pub(crate) fn student(config: &ModelConfig) -> Result<Student> {
     let config = config.clone().with_drop_path(0.0);
-    let model = config.build(params.builder(&init, DType::F32, &Device::Cpu))?;
-    Ok((model, params.vars()))
+    Ok(Student::new(&config, None, render(&config)?, SEED)?)
+}
+
+/// From a view to the images of a model of these sizes, in levels of -1 to 1.
+fn render(config: &ModelConfig) -> Result<Render> {
+    let channels = config.in_chans();
+    let half = vec![0.5; channels];
+    let normalise = Normalise {
+        mean: half.clone(),
+        std: half,
+    };
+    Ok(Render::new(config.img_size(), channels, normalise)?)
 }
 
 /// A model whose f32 weights stay as they are.
@@ -34,15 +42,20 @@ pub(crate) fn frozen(config: &ModelConfig) -> Result<Box<dyn VisionModel>> {
 }
 
 /// The frozen teacher of a step, its weights in the number type asked for.
-pub(crate) fn teacher(teacher: &Named, precision: Precision) -> Result<Box<dyn VisionModel>> {
-    match precision {
-        Precision::F32 => frozen(&teacher.config),
-        Precision::Bf16Teacher => Ok(weights::into_frozen_bf16(
-            &teacher.config,
-            tensors(&teacher.config)?,
-            &Device::Cpu,
-        )?),
-    }
+pub(crate) fn teacher(teacher: &Named, precision: Precision) -> Result<FrozenTeacher> {
+    let config = &teacher.config;
+    let precision = match precision {
+        Precision::F32 => spectralkd_distillation::Precision::F32,
+        Precision::Bf16Teacher => spectralkd_distillation::Precision::Bf16,
+    };
+    let (tensors, render) = (tensors(config)?, render(config)?);
+    Ok(FrozenTeacher::new(
+        config,
+        tensors,
+        precision,
+        render,
+        Columns::Same,
+    )?)
 }
 
 /// First values of a model's parameters, none of which is a variable any more.
@@ -68,10 +81,20 @@ pub(crate) fn images(config: &ModelConfig, batch: usize) -> Result<Tensor> {
     numbers("images", &[batch, config.in_chans(), height, width])
 }
 
-/// Labels [B] for a model.
-pub(crate) fn labels(config: &ModelConfig, batch: usize) -> Result<Tensor> {
+/// Images in memory that a model can take, of as many classes as it has logits.
+pub(crate) fn set(config: &ModelConfig, count: usize) -> Result<ImageSet> {
+    let [height, width] = config.img_size();
+    let shape = [config.in_chans(), height, width];
+    let mut levels = Stream::new(SEED, "levels");
+    let count_of = |shape: [usize; 3]| count * shape.iter().product::<usize>();
+    let pixels = (0..count_of(shape))
+        .map(|_| levels.below(256) as u8)
+        .collect();
     let mut stream = Stream::new(SEED, "labels");
-    let classes = config.num_classes() as u64;
-    let labels: Vec<u32> = (0..batch).map(|_| stream.below(classes) as u32).collect();
-    Ok(Tensor::new(labels, &Device::Cpu)?)
+    let classes = config.num_classes();
+    let labels = (0..count)
+        .map(|_| stream.below(classes as u64) as u32)
+        .collect();
+    let names = (0..classes).map(|class| class.to_string()).collect();
+    Ok(ImageSet::new(shape, pixels, labels, names)?)
 }

@@ -73,6 +73,12 @@ pub enum Error {
     /// A model could not be built.
     #[error(transparent)]
     Model(#[from] spectralkd_models::Error),
+    /// A step could not be put together.
+    #[error(transparent)]
+    Distillation(#[from] spectralkd_distillation::Error),
+    /// The images could not be made.
+    #[error(transparent)]
+    Data(#[from] spectralkd_datasets::DatasetError),
     /// The loss could not be computed.
     #[error(transparent)]
     Loss(#[from] spectralkd_losses::Error),

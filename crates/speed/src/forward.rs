@@ -4,11 +4,11 @@ use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 
 use candle_core::Var;
-use spectralkd_losses::{FeatureLoss, SpectralForm};
+use spectralkd_losses::{spectral_loss, spectral_loss_by_fft};
 use spectralkd_models::Taps;
 use spectralkd_nn::Pass;
 
-use crate::case::{Length, Named};
+use crate::case::{Form, Length, Named};
 use crate::drawn;
 use crate::error::{Error, Result};
 use crate::runs::{Timing, repeat};
@@ -31,15 +31,18 @@ pub(crate) fn infer(
 /// The spectral loss of a pair of maps of this shape, and its gradient with respect to the student's.
 pub(crate) fn loss(
     shape: [usize; 4],
-    form: SpectralForm,
+    form: Form,
     length: Length,
     interrupt: &AtomicBool,
 ) -> Result<Timing> {
     let student = Var::from_tensor(&drawn::numbers("student's features", &shape)?)?;
     let teacher = drawn::numbers("teacher's features", &shape)?;
-    let loss = FeatureLoss::Spectral(form);
+    let loss = match form {
+        Form::Parseval => spectral_loss,
+        Form::Fft => spectral_loss_by_fft,
+    };
     repeat(length, interrupt, || {
-        let gradients = loss.pair(&student, &teacher)?.backward()?;
+        let gradients = loss(&student, &teacher)?.backward()?;
         let gradient = gradients.get(&student);
         black_box(gradient.ok_or(Error::NoGradient)?);
         Ok(())

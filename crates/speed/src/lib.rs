@@ -15,9 +15,9 @@
 //! ```
 //! use std::sync::atomic::AtomicBool;
 //!
-//! use spectralkd_speed::{Case, Length, SpectralForm, measure};
+//! use spectralkd_speed::{Case, Length, Form, measure};
 //!
-//! let case = Case::Loss { shape: [2, 3, 4, 5], form: SpectralForm::Parseval };
+//! let case = Case::Loss { shape: [2, 3, 4, 5], form: Form::Parseval };
 //! let record = measure(&case, Length { warmup: 0, runs: 3 }, "0.1.0", &AtomicBool::new(false))?;
 //! assert_eq!(record.seconds.len(), 3);
 //! # Ok::<(), spectralkd_speed::Error>(())
@@ -46,11 +46,10 @@ mod tests;
 #[cfg(test)]
 mod tiny;
 
-pub use case::{Case, Length, Named, Precision};
+pub use case::{Case, Form, Length, Named, Precision};
 pub use ceiling::Ceiling;
 pub use error::{Error, Result};
 pub use record::Record;
-pub use spectralkd_losses::SpectralForm;
 pub use summary::Summary;
 pub use table::{line, table};
 

@@ -1,8 +1,15 @@
 //! Which layers of student and teacher a step compares.
 
+use candle_core::{DType, Device};
+use spectralkd_base::random::Stream;
+use spectralkd_distillation::shapes;
 use spectralkd_evaluation::pairs::{Scores, Strategy, choose};
+use spectralkd_losses::kinds::Spectral;
+use spectralkd_losses::{Loss, Objectives, Pairs};
+use spectralkd_nn::Params;
 
 use crate::case::Named;
+use crate::drawn::SEED;
 use crate::error::{Error, Result};
 
 /// The most pairs of layers of a step, as in the paper's recipe for DeiT.
@@ -37,28 +44,15 @@ pub(crate) fn pairs(student: &Named, teacher: &Named) -> Result<Vec<(usize, usiz
     let (depth, teachers) = (ours.taps.len(), theirs.taps.len());
     let count = PAIRS.min(depth).min(teachers);
     let pairs = choose(Strategy::Paper, count, &Scores::of_depths(depth, teachers))?.pairs;
-    for &(s, t) in &pairs {
-        comparable((s, ours.taps[s]), (t, theirs.taps[t])).map_err(refuse)?;
-    }
+    let loss = Spectral {
+        pairs: Pairs::Listed(pairs.clone()),
+        ..Spectral::default()
+    };
+    let params = Params::new();
+    let vb = params.builder(&Stream::new(SEED, "check"), DType::F32, &Device::Cpu);
+    let (ours, theirs) = (shapes(&ours), shapes(&theirs));
+    let losses = [Loss::new(loss, 1.0)];
+    Objectives::build(&losses, &ours, Some(&theirs), &vb, &|_| Ok(1.0))
+        .map_err(|problem| refuse(problem.to_string()))?;
     Ok(pairs)
-}
-
-/// Whether the loss can compare these layers, each an index with channels, height and width.
-fn comparable(
-    (s, student): (usize, [usize; 3]),
-    (t, teacher): (usize, [usize; 3]),
-) -> std::result::Result<(), String> {
-    let [ours, theirs] = [student, teacher].map(|[_, height, width]| format!("{height}x{width}"));
-    if ours != theirs {
-        return Err(format!(
-            "in [{s}, {t}] the student's map is {ours}, the teacher's {theirs}: both need the same patch grid"
-        ));
-    }
-    if student[0] > teacher[0] {
-        return Err(format!(
-            "in [{s}, {t}] the student has {} channels, the teacher only {}: pooling works on the teacher's side",
-            student[0], teacher[0]
-        ));
-    }
-    Ok(())
 }

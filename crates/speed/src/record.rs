@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use spectralkd_base::machine::machine;
-use spectralkd_losses::SpectralForm;
 
 use crate::case::{Case, Length};
 use crate::ceiling::Ceiling;
@@ -81,7 +80,7 @@ impl Record {
         let summary = Summary::of(&timing.seconds).ok_or(Error::NoRuns)?;
         let (teacher, (shape, form)) = match case {
             Case::Step { teacher, .. } => (Some(teacher.name.clone()), (None, None)),
-            Case::Loss { shape, form } => (None, (Some(*shape), Some(form_name(*form).to_owned()))),
+            Case::Loss { shape, form } => (None, (Some(*shape), Some(form.name().to_owned()))),
             Case::Train { .. } | Case::Infer { .. } => (None, (None, None)),
         };
         let gflop = case.gflop()?;
@@ -133,13 +132,5 @@ impl Record {
             line: line.to_owned(),
             source,
         })
-    }
-}
-
-/// The name on the command line and in records.
-fn form_name(form: SpectralForm) -> &'static str {
-    match form {
-        SpectralForm::Parseval => "parseval",
-        SpectralForm::Fft => "fft",
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::AtomicBool;
 
-use spectralkd_losses::{DistillationLoss, SpectralForm};
-use spectralkd_trainer::events;
+use spectralkd_losses::Loss;
+use spectralkd_losses::kinds::CrossEntropy;
+use spectralkd_trainer::{Task, events};
 
+use crate::case::Form;
 use crate::error::Error;
 use crate::pairs::pairs;
 use crate::table::{line, table};
@@ -29,8 +31,10 @@ fn problem(case: &Case, length: Length) -> String {
 
 #[test]
 fn steps_are_those_of_the_trainer() {
-    let loss = DistillationLoss::cross_entropy(0.1);
-    let mut task = Timed::new(&deit(), None, loss, 8, LENGTH).unwrap();
+    let losses = [Loss::new(CrossEntropy::default(), 1.0)];
+    let task = training::task(&deit(), None, &losses, 8).unwrap();
+    let vars = task.trainable().clone();
+    let mut task = Timed::new(task, LENGTH);
     let (folder, go) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let timing = training::run_in(folder.path(), &mut task, &go).unwrap();
     assert_eq!(timing.seconds.len(), 3);
@@ -49,9 +53,9 @@ fn steps_are_those_of_the_trainer() {
     assert!(losses[3] < losses[0], "{losses:?}");
 
     // The same weights as drawn, but for what the optimiser did to them.
-    let (_, drawn) = drawn::trainable(&deit().config).unwrap();
+    let drawn = drawn::student(&deit().config).unwrap().trainable();
     for (name, before) in &drawn {
-        let change = (task.vars[name].as_tensor() - before.as_tensor()).unwrap();
+        let change = (vars[name].as_tensor() - before.as_tensor()).unwrap();
         let change: f32 = change
             .abs()
             .unwrap()
@@ -92,7 +96,7 @@ fn a_stop_is_an_error() {
         training::step((&deit(), &cait()), Precision::F32, 8, LENGTH, &stop),
         training::train(&deit(), 8, LENGTH, &stop),
         forward::infer(&deit(), 8, LENGTH, &stop),
-        forward::loss([1, 2, 3, 4], SpectralForm::Fft, LENGTH, &stop),
+        forward::loss([1, 2, 3, 4], Form::Fft, LENGTH, &stop),
     ];
     for result in results {
         assert!(matches!(result, Err(Error::Interrupted)), "{result:?}");
@@ -169,7 +173,7 @@ fn cases_without_sense_are_refused() {
     assert!(problem(&train(0), LENGTH).contains("at least 1 image"));
     assert!(problem(&train(1), once(0, 1)).contains("`train` needs a warm-up"));
     assert!(problem(&train(1), once(1, 0)).contains("at least 1"));
-    let form = SpectralForm::Parseval;
+    let form = Form::Parseval;
     let shape = [8, 0, 14, 14];
     assert!(problem(&Case::Loss { shape, form }, LENGTH).contains("[8, 0, 14, 14]"));
     let shape = [1, 1, 1, 1];
@@ -210,7 +214,7 @@ fn operations_are_counted_as_published() {
     );
     let loss = Case::Loss {
         shape: [1; 4],
-        form: SpectralForm::Fft,
+        form: Form::Fft,
     };
     assert_eq!(loss.gflop().unwrap(), None);
 }
@@ -247,7 +251,7 @@ const KEYS: [&str; 26] = [
 #[test]
 fn a_record_has_every_key() {
     let go = AtomicBool::new(false);
-    let form = SpectralForm::Parseval;
+    let form = Form::Parseval;
     let shape = [2, 3, 4, 5];
     for case in [step(deit(), cait()), Case::Loss { shape, form }] {
         let record = measure(&case, LENGTH, "1.2.3", &go).unwrap();

@@ -1,10 +1,14 @@
-//! The cases with an optimiser, in the trainer's own loop.
+//! The cases with an optimiser: the step that experiments make, in the trainer's own loop.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use spectralkd_base::progress::Silent;
-use spectralkd_losses::{DistillationLoss, FeatureLoss, Logits, SpectralForm};
+use spectralkd_datasets::{Geometry, Loader, Pipeline, Sampler};
+use spectralkd_distillation::{Distillation, Feed, Teacher};
+use spectralkd_losses::kinds::{CrossEntropy, Kl, Spectral};
+use spectralkd_losses::{Loss, Pairs};
 use spectralkd_models::ModelConfig;
 use spectralkd_trainer::{Cadence, Status, TrainConfig, Trainer};
 
@@ -13,7 +17,7 @@ use crate::drawn;
 use crate::error::{Error, Result};
 use crate::pairs::pairs;
 use crate::runs::Timing;
-use crate::timed_task::{Guide, Timed};
+use crate::timed_task::Timed;
 
 /// Steps of distillation from a (student, teacher), with the paper's settings.
 pub(crate) fn step(
@@ -23,24 +27,25 @@ pub(crate) fn step(
     length: Length,
     interrupt: &AtomicBool,
 ) -> Result<Timing> {
-    let guide = Guide {
-        teacher: drawn::teacher(teacher, precision)?,
-        pairs: pairs(student, teacher)?,
-    };
     let weight = match student.config {
         ModelConfig::Swin(_) => 0.05,
         ModelConfig::Deit(_) | ModelConfig::Cait(_) => 0.2,
     };
-    let loss = DistillationLoss {
-        logits: Logits::Soft,
-        alpha: 0.9,
-        tau: 1.0,
-        smoothing: 0.1,
-        beta: 1.0,
-        feature: Some((FeatureLoss::Spectral(SpectralForm::Parseval), weight)),
-    };
+    let losses = [
+        Loss::new(labels(), 0.1),
+        Loss::new(Kl::default(), 0.9),
+        Loss::new(
+            Spectral {
+                pairs: Pairs::Listed(pairs(student, teacher)?),
+                ..Spectral::default()
+            },
+            weight,
+        ),
+    ];
+    let teacher = drawn::teacher(teacher, precision)?;
     run(
-        Timed::new(student, Some(guide), loss, batch, length)?,
+        task(student, Some(Arc::new(teacher)), &losses, batch)?,
+        length,
         interrupt,
     )
 }
@@ -52,21 +57,58 @@ pub(crate) fn train(
     length: Length,
     interrupt: &AtomicBool,
 ) -> Result<Timing> {
-    let loss = DistillationLoss::cross_entropy(0.1);
-    run(Timed::new(student, None, loss, batch, length)?, interrupt)
+    let losses = [Loss::new(labels(), 1.0)];
+    run(task(student, None, &losses, batch)?, length, interrupt)
+}
+
+/// Cross-entropy with the paper's smoothing.
+fn labels() -> CrossEntropy {
+    CrossEntropy {
+        smoothing: 0.1,
+        ..CrossEntropy::default()
+    }
+}
+
+/// A student drawn anew, and `batch` images in memory, which every step takes.
+pub(crate) fn task(
+    student: &Named,
+    teacher: Option<Arc<dyn Teacher>>,
+    losses: &[Loss],
+    batch: usize,
+) -> Result<Distillation> {
+    let config = &student.config;
+    let student = drawn::student(config)?;
+    let shapes = teacher.as_ref().map(|teacher| teacher.shapes());
+    let objectives = student.objectives(losses, shapes, &|_| Ok(1.0))?;
+    let images = Arc::new(drawn::set(config, batch)?);
+    let pipeline = Pipeline::new(config.img_size(), config.in_chans(), Geometry::AsIs);
+    let loader = Loader::new(images, Arc::new(pipeline), 0, 0)?;
+    let sampler = Sampler::shuffled(batch, batch, drawn::SEED, 0, 1)?;
+    let feed = Feed::new(loader, sampler);
+    Ok(Distillation::new(
+        student,
+        teacher,
+        objectives,
+        feed,
+        drawn::SEED,
+    ))
 }
 
 /// Trains one epoch of as many steps as there are runs, in a folder that goes away afterwards.
-fn run(mut task: Timed, interrupt: &AtomicBool) -> Result<Timing> {
+fn run(task: Distillation, length: Length, interrupt: &AtomicBool) -> Result<Timing> {
     let folder = tempfile::tempdir().map_err(|source| Error::Folder {
         folder: std::env::temp_dir(),
         source,
     })?;
-    run_in(folder.path(), &mut task, interrupt)
+    run_in(folder.path(), &mut Timed::new(task, length), interrupt)
 }
 
 /// As [`run`], in this folder.
-pub(crate) fn run_in(folder: &Path, task: &mut Timed, interrupt: &AtomicBool) -> Result<Timing> {
+pub(crate) fn run_in(
+    folder: &Path,
+    task: &mut Timed<Distillation>,
+    interrupt: &AtomicBool,
+) -> Result<Timing> {
     let raised = || interrupt.load(Ordering::Relaxed);
     let config = train_config();
     let outcome = Trainer::new(&config, folder)
@@ -86,11 +128,7 @@ fn train_config() -> TrainConfig {
         lr: 5e-4,
         min_lr: 5e-4,
         warmup_epochs: 0,
-        cadence: Cadence::Step,
-        weight_decay: 0.05,
-        betas: [0.9, 0.999],
-        eps: 1e-8,
-        checkpoint_every_steps: None,
+        schedule: Cadence::Step,
         log_every_steps: 1,
         ..TrainConfig::default()
     }

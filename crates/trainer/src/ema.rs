@@ -75,6 +75,22 @@ impl Ema {
         &self.averages
     }
 
+    /// Puts the averages into the variables and the variables' values into the averages' place; a second call puts
+    /// both back.
+    pub(crate) fn exchange(&mut self) -> Result<()> {
+        for (name, average) in &mut self.averages {
+            let exchange = || {
+                let var = &self.vars[name];
+                let weights = var.as_detached_tensor().copy()?;
+                var.set(average)?;
+                Ok(weights)
+            };
+            *average =
+                exchange().map_err(Error::tensor(format!("exchanging the average of `{name}`")))?;
+        }
+        Ok(())
+    }
+
     /// Takes over averages of the same names, shapes and types.
     pub(crate) fn restore(&mut self, averages: &BTreeMap<String, Tensor>) -> Result<()> {
         for (name, average) in &mut self.averages {
@@ -131,6 +147,27 @@ mod tests {
         }
         let found = ema.tensors()["w"].to_vec1::<f64>().unwrap()[0];
         assert!((found - expected).abs() < 1e-15, "{found} {expected}");
+    }
+
+    #[test]
+    fn exchanged_twice_everything_is_as_before() {
+        let var = Var::new(&[1f32, 2.0], &Device::Cpu).unwrap();
+        let vars = BTreeMap::from([("w".to_string(), var.clone())]);
+        let mut ema = Ema::new(&vars, 0.5).unwrap();
+        var.set(&Tensor::new(&[3f32, 6.0], &Device::Cpu).unwrap())
+            .unwrap();
+        ema.update().unwrap();
+        let both = |ema: &Ema| {
+            [
+                var.to_vec1::<f32>().unwrap(),
+                ema.tensors()["w"].to_vec1::<f32>().unwrap(),
+            ]
+        };
+        assert_eq!(both(&ema), [[3.0, 6.0], [2.0, 4.0]]);
+        ema.exchange().unwrap();
+        assert_eq!(both(&ema), [[2.0, 4.0], [3.0, 6.0]]);
+        ema.exchange().unwrap();
+        assert_eq!(both(&ema), [[3.0, 6.0], [2.0, 4.0]]);
     }
 
     #[test]

@@ -35,9 +35,15 @@ impl GradientSync for Local {
     }
 }
 
-/// Takes the gradients of these variables out of the store of a backward pass. A variable that
-/// got none is left out.
-pub(crate) fn collect(vars: &BTreeMap<String, Var>, store: &mut GradStore) -> Result<Gradients> {
+/// The backward pass of a scalar: the gradients of these variables, and the store without them, which an audit looks
+/// at. A variable that the scalar does not depend on has no gradient.
+///
+/// # Errors
+/// [`Error::Tensor`].
+pub fn backward(total: &Tensor, vars: &BTreeMap<String, Var>) -> Result<(Gradients, GradStore)> {
+    let mut store = total
+        .backward()
+        .map_err(Error::tensor("the backward pass".to_owned()))?;
     let mut gradients = Gradients::new();
     for (name, var) in vars {
         if let Some(gradient) = store.remove(var) {
@@ -47,11 +53,12 @@ pub(crate) fn collect(vars: &BTreeMap<String, Var>, store: &mut GradStore) -> Re
             gradients.insert(name.clone(), gradient);
         }
     }
-    Ok(gradients)
+    Ok((gradients, store))
 }
 
 /// The size of a set of gradients.
-pub(crate) struct Norm<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
     /// The L2 norm over all numbers of all gradients.
     pub global: f64,
     /// The first gradient that holds a NaN or an infinity, and its own norm.
@@ -59,7 +66,10 @@ pub(crate) struct Norm<'a> {
 }
 
 /// Measures all gradients. The sum is ordered, so it has the same bits over any number of threads.
-pub(crate) fn norm(gradients: &Gradients) -> Result<Norm<'_>> {
+///
+/// # Errors
+/// [`Error::Tensor`] with the name of the gradient that cannot be read.
+pub fn norm(gradients: &Gradients) -> Result<Norm<'_>> {
     let list: Vec<(&String, &Tensor)> = gradients.iter().collect();
     let square = |(name, gradient): &(&String, &Tensor)| {
         sum_of_squares(gradient).map_err(Error::tensor(format!("the norm of `{name}`'s gradient")))
@@ -82,7 +92,7 @@ pub(crate) fn norm(gradients: &Gradients) -> Result<Norm<'_>> {
 
 /// The factor that brings gradients of this norm to at most `limit`, as PyTorch's
 /// `clip_grad_norm_` computes it: `min(1, limit / (norm + 1e-6))`.
-pub(crate) fn clip_factor(norm: f64, limit: Option<f64>) -> f64 {
+pub fn clip_factor(norm: f64, limit: Option<f64>) -> f64 {
     match limit {
         Some(limit) => (limit / (norm + 1e-6)).min(1.0),
         None => 1.0,

@@ -11,6 +11,7 @@
 //! - [`TrainConfig`], [`Schedule`], [`Cadence`]: how, and at which rate;
 //! - [`train()`], [`Trainer`], [`Outcome`]: the loop and what comes of it;
 //! - [`AdamW`], [`Ema`]: the updates, usable by themselves;
+//! - [`backward`], [`norm`], [`clip_factor`]: the parts of a step between the loss and the update, for a loop of one's own;
 //! - [`GradientSync`]: the seam where the gradients of several processes can meet;
 //! - [`events`]: the log, and how to read it; [`checkpoint`]: the files a run is continued from;
 //! - [`audit`]: what the gradient audit looks at.
@@ -91,9 +92,10 @@ mod train;
 pub use config::TrainConfig;
 pub use ema::Ema;
 pub use error::{Error, NonFinite, Result};
-pub use gradients::{GradientSync, Gradients, Local};
+pub use gradients::{GradientSync, Gradients, Local, Norm, backward, clip_factor, norm};
 pub use optimiser::{AdamW, Hyper};
 pub use outcome::{Outcome, Status};
 pub use schedule::{Cadence, Schedule};
+pub use session::AVERAGE;
 pub use task::{Cursor, Metrics, Parts, Step, Task, TaskError, decays};
 pub use train::{Trainer, train};

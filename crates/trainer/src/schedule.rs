@@ -50,7 +50,7 @@ pub struct Schedule {
 impl Schedule {
     /// The schedule of a configuration; `steps_per_epoch` matters to [`Cadence::Step`] only.
     pub fn new(config: &TrainConfig, steps_per_epoch: u64) -> Self {
-        let unit = match config.cadence {
+        let unit = match config.schedule {
             Cadence::EpochLagged | Cadence::Epoch => 1,
             Cadence::Step => steps_per_epoch,
         };
@@ -60,7 +60,7 @@ impl Schedule {
             warmup_lr: config.warmup_lr,
             warmup: config.warmup_epochs.saturating_mul(unit),
             length: config.epochs.saturating_mul(unit),
-            cadence: config.cadence,
+            cadence: config.schedule,
         }
     }
 

@@ -21,6 +21,9 @@ use crate::task::{Cursor, Metrics, Task};
 const WEIGHTS: &str = "weights/";
 const EMA: &str = "ema/";
 
+/// Before the names of metrics that were measured on the moving average of the weights.
+pub const AVERAGE: &str = "ema.";
+
 pub(crate) struct Session<'a> {
     pub config: &'a TrainConfig,
     pub steps_per_epoch: u64,
@@ -145,6 +148,28 @@ impl<'a> Session<'a> {
     /// Whether the present epoch waits for its evaluation.
     pub(crate) fn epoch_is_over(&self) -> bool {
         self.state.step_in_epoch >= self.steps_per_epoch
+    }
+
+    /// What `measure` finds of the weights, and, where there is an average of them, of that under the same names after
+    /// [`AVERAGE`].
+    pub(crate) fn measure(
+        &mut self,
+        mut measure: impl FnMut() -> Result<Metrics>,
+    ) -> Result<Metrics> {
+        let mut metrics = measure()?;
+        if let Some(ema) = &mut self.ema {
+            // While they are exchanged, the variables are no state to save.
+            self.whole = false;
+            ema.exchange()?;
+            let averaged = measure();
+            ema.exchange()?;
+            self.whole = true;
+            let renamed = averaged?
+                .into_iter()
+                .map(|(name, value)| (format!("{AVERAGE}{name}"), value));
+            metrics.extend(renamed);
+        }
+        Ok(metrics)
     }
 
     /// Applies gradients, and moves the average along.

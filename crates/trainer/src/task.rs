@@ -104,10 +104,10 @@ pub trait Task {
     }
 
     /// The rows (along the first axis) of a parameter whose gradient is zero in exact
-    /// arithmetic, and which the audit therefore does not judge: an attention's key biases,
-    /// which softmax cancels. `None` where there are none.
-    fn zero_gradient(&self, name: &str) -> Option<Range<usize>> {
-        let _ = name;
+    /// arithmetic at this step, and which the audit therefore does not judge: an attention's key biases,
+    /// which softmax cancels, or a parameter of a loss that is off. `None` where there are none.
+    fn zero_gradient(&self, name: &str, step: Step) -> Option<Range<usize>> {
+        let _ = (name, step);
         None
     }
 

@@ -11,7 +11,7 @@ use crate::audit::audit;
 use crate::config::TrainConfig;
 use crate::error::{Error, NonFinite, Result};
 use crate::events::StepRecord;
-use crate::gradients::{self, GradientSync, Local};
+use crate::gradients::{self, GradientSync, Local, clip_factor};
 use crate::outcome::{Outcome, Status};
 use crate::schedule::Schedule;
 use crate::session::Session;
@@ -110,9 +110,10 @@ impl<'a> Trainer<'a> {
             }
             let step = session.state.next();
             if session.epoch_is_over() {
-                let metrics = task
-                    .evaluate(step.epoch)
-                    .map_err(Error::in_task("evaluating the epoch", step))?;
+                let metrics = session.measure(|| {
+                    task.evaluate(step.epoch)
+                        .map_err(Error::in_task("evaluating the epoch", step))
+                })?;
                 session.end_epoch(metrics)?;
                 continue;
             }
@@ -125,11 +126,7 @@ impl<'a> Trainer<'a> {
             let parts = task
                 .loss(&batch, step)
                 .map_err(Error::in_task("computing the loss", step))?;
-            let mut store = parts
-                .total
-                .backward()
-                .map_err(Error::tensor(format!("the backward pass of {step}")))?;
-            let mut gradients = gradients::collect(&session.vars, &mut store)?;
+            let (mut gradients, store) = gradients::backward(&parts.total, &session.vars)?;
             self.sync
                 .as_deref_mut()
                 .unwrap_or(&mut Local)
@@ -140,7 +137,7 @@ impl<'a> Trainer<'a> {
             let losses = Losses::read(&parts)?;
             losses.check("the loss", losses.total, step, lr)?;
             if !audited {
-                let zero = |name: &str| task.zero_gradient(name);
+                let zero = |name: &str| task.zero_gradient(name, step);
                 let frozen = task.frozen();
                 audit(
                     &parts.total,
@@ -157,7 +154,7 @@ impl<'a> Trainer<'a> {
                 losses.check(&format!("the gradient of `{name}`"), value, step, lr)?;
             }
 
-            let scale = gradients::clip_factor(norm.global, self.config.clip_grad);
+            let scale = clip_factor(norm.global, self.config.clip_grad);
             session.update(&gradients, lr, scale)?;
             stage.advance(1);
             stage.message(&format!(

@@ -125,7 +125,7 @@ struct Curve {
 fn the_schedule_is_that_of_timm() {
     for curve in load::<Vec<Curve>>("schedule.json") {
         let config = TrainConfig {
-            cadence: curve.cadence,
+            schedule: curve.cadence,
             epochs: curve.epochs,
             warmup_epochs: curve.warmup_epochs,
             lr: curve.lr,

@@ -27,8 +27,11 @@ fn it_trains_and_keeps_its_books() {
         (outcome.status, outcome.steps),
         (Status::Finished, 4 * STEPS)
     );
-    assert_eq!(net.evaluated, [0, 1, 2, 3]);
+    // Each epoch's weights, and their average.
+    assert_eq!(net.evaluated, [0, 0, 1, 1, 2, 2, 3, 3]);
     let history = &outcome.history;
+    let measured = &history[3].metrics;
+    assert!(measured["mse"] != measured["ema.mse"] && measured.len() == 2);
     assert_eq!(
         history.iter().map(|r| r.epoch).collect::<Vec<_>>(),
         [0, 1, 2, 3]
@@ -130,7 +133,7 @@ fn an_interrupt_saves_and_the_run_goes_on() {
         (rest.status, rest.resumed_from),
         (Status::Finished, Some(10))
     );
-    assert_eq!(net.evaluated, [0, 1, 2, 3]);
+    assert_eq!(net.evaluated, [0, 0, 1, 1, 2, 2, 3, 3]);
     assert_eq!(bits(&rest.weights), bits(&reference.weights));
 
     // Stops and resumes stand in the log, in their places.

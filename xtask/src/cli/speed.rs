@@ -1,7 +1,7 @@
 //! The arguments of `speed`.
 
 use clap::{Args, Subcommand};
-use spectralkd_speed::{Precision, SpectralForm};
+use spectralkd_speed::{Form, Precision};
 
 use super::at_least_one;
 
@@ -68,7 +68,7 @@ pub enum SpeedCase {
         shape: Shape,
         /// How it is computed: parseval, or fft by its definition.
         #[arg(long, default_value = "parseval", value_name = "FORM", value_parser = form)]
-        form: SpectralForm,
+        form: Form,
     },
 }
 
@@ -90,10 +90,10 @@ fn shape(text: &str) -> Result<Shape, String> {
     }
 }
 
-fn form(text: &str) -> Result<SpectralForm, String> {
+fn form(text: &str) -> Result<Form, String> {
     match text {
-        "parseval" => Ok(SpectralForm::Parseval),
-        "fft" => Ok(SpectralForm::Fft),
+        "parseval" => Ok(Form::Parseval),
+        "fft" => Ok(Form::Fft),
         _ => Err(format!("`{text}` is none of parseval, fft")),
     }
 }

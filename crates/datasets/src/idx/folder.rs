@@ -107,10 +107,11 @@ pub(crate) fn pair(
         });
     }
     let labels = labels.into_iter().map(u32::from).collect();
-    ImageSet::new(
+    let set = ImageSet::new(
         [1, images.height, images.width],
         images.pixels,
         labels,
         classes,
-    )
+    )?;
+    Ok(set.named(images_path.display().to_string()))
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
-use spectralkd_losses::{FeatureLoss, SpectralForm};
+use spectralkd_losses::spectral_loss;
 use spectralkd_report::csv::{Field, Writer};
 use spectralkd_spectral::{ChannelSpectrum, adaptive_avg_pool_channels};
 
@@ -84,7 +84,7 @@ impl PairDistances {
         for pair in &mut pairs {
             let own = find("student", student, pair.student_layer)?;
             let other = find("teacher", teacher, pair.teacher_layer)?;
-            let loss = FeatureLoss::Spectral(SpectralForm::Fft).pair(own, other)?;
+            let loss = spectral_loss(own, other)?;
             let loss = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
             let (batch, channels) = (own.dim(0)?, own.dim(1)?);
             if *images.get_or_insert(batch) != batch {
@@ -225,6 +225,8 @@ pub fn log_spectral_distance(a: &[f64], b: &[f64]) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
+    use spectralkd_losses::spectral_loss_by_fft;
+
     use super::*;
     use candle_core::Device;
     use spectralkd_base::random::Stream;
@@ -286,9 +288,7 @@ mod tests {
         let (a, b) = (whole.distances().unwrap()[0], parts.distances().unwrap()[0]);
         assert!((a.spectral_loss - b.spectral_loss).abs() < 1e-6);
         assert!((a.spectrum_distance - b.spectrum_distance).abs() < 1e-9);
-        let expected = FeatureLoss::Spectral(SpectralForm::Fft)
-            .pair(&student, &teacher)
-            .unwrap();
+        let expected = spectral_loss_by_fft(&student, &teacher).unwrap();
         let expected = f64::from(expected.to_scalar::<f32>().unwrap());
         assert!((a.spectral_loss - expected).abs() < 1e-6);
         assert!(a.spectral_loss > 0.1 && a.spectrum_distance > 0.1);

@@ -1,10 +1,10 @@
 //! File, profile and `--set` laid over one another.
 
 use serde::Deserialize;
-use spectralkd_base::nearest;
+use spectralkd_base::{inner_error, nearest};
 use toml::{Table, Value};
 
-use super::raw::RawExperiment;
+use super::Experiment;
 use super::source::Source;
 use crate::error::{ConfigError, Error, Result};
 
@@ -29,11 +29,12 @@ impl<'a> Merged<'a> {
             _ => Table::new(),
         };
         let default = table.get("profile").and_then(Value::as_str);
+        let asked = profile.is_some();
         let profile = profile.or(default).unwrap_or("full").to_owned();
         match profiles.get(&profile) {
             Some(Value::Table(overrides)) => overlay(&mut table, overrides),
-            // A file without profiles has one, which changes nothing.
-            None if profiles.is_empty() && profile == "full" => {}
+            // A file without profiles has one, which changes nothing: what was resolved before has the name of its own.
+            None if profiles.is_empty() && (profile == "full" || !asked) => {}
             _ => {
                 let known: Vec<&str> = profiles.keys().map(String::as_str).collect();
                 let help = nearest(&profile, known.iter().copied())
@@ -50,9 +51,9 @@ impl<'a> Merged<'a> {
         let mut applied = Vec::new();
         for set in sets {
             let (path, value) = parse_set(set)
-                .ok_or_else(|| Error::Missing(format!("--set {set}: write it as a.b=value")))?;
+                .ok_or_else(|| Error::Unfit(format!("--set {set}: write it as a.b=value")))?;
             insert(&mut table, &path, value).map_err(|at| {
-                Error::Missing(format!(
+                Error::Unfit(format!(
                     "--set {set}: `{at}` is not a table in {}",
                     source.path().display()
                 ))
@@ -67,27 +68,27 @@ impl<'a> Merged<'a> {
         })
     }
 
-    /// The profile's name.
-    pub fn profile(&self) -> &str {
-        &self.profile
-    }
-
-    /// The experiment's name.
-    pub fn name(&self) -> String {
-        self.source.name()
-    }
-
-    /// The merged file as raw types.
+    /// The merged file, unchecked.
     ///
     /// # Errors
     /// A missing, unknown or mistyped key, at its line, with the nearest valid name.
-    pub fn raw(&self) -> Result<RawExperiment> {
-        serde_path_to_error::deserialize::<_, RawExperiment>(Value::Table(self.table.clone()))
-            .map_err(|e| {
-                let path = e.path().to_string().replace('[', ".").replace(']', "");
-                let message = e.inner().message().to_owned();
-                self.explain(path.trim_matches('.'), message).into()
-            })
+    pub fn read(&self) -> Result<Experiment> {
+        let mut table = self.table.clone();
+        // What the others were is of no use once one has been chosen.
+        table.remove("profiles");
+        table.insert("profile".into(), self.profile.clone().into());
+        let name = self.source.name();
+        table.entry("name").or_insert_with(|| name.into());
+        serde_path_to_error::deserialize::<_, Experiment>(Value::Table(table)).map_err(|e| {
+            let path = e.path().to_string().replace('[', ".").replace(']', "");
+            let path = path.trim_matches('.');
+            let message = e.inner().message();
+            // Losses and models are read by hand, and say themselves which of their keys is at fault.
+            let (inner, message) = inner_error::split(message);
+            let path = [path, inner].join(".");
+            self.explain(path.trim_matches('.'), message.to_owned())
+                .into()
+        })
     }
 
     /// An error about the key at `path`.

@@ -1,31 +1,34 @@
-//! From a TOML file to a checked [`Experiment`], in three steps.
+//! From a TOML file to an [`Experiment`] that makes sense, in three steps.
 //!
 //! 1. [`Source`]: the text, and where each key stands in it.
 //! 2. [`Merged`]: one profile and the command line's overrides laid over it.
-//! 3. [`Experiment`]: defaults filled in, ranges and references checked.
+//! 3. [`Experiment`]: one type for what is read, used and written, with defaults; [`Experiment::validate`] has the rules.
+//!    Its parts are types of the crates that use them: the trainer's configuration, the losses' specs, the models'.
 //!
 //! A mistake ends in a [`crate::error::ConfigError`] that knows its line and
 //! the nearest valid name.
 
-mod check;
+mod compare;
+mod data;
+mod experiment;
+mod fault;
 mod merge;
-mod pairs;
-pub mod raw;
 mod source;
-mod valid;
+mod teacher;
+mod validate;
 
 use std::path::{Path, PathBuf};
 
 use spectralkd_base::nearest;
 
+pub use compare::{Comparison, Export, Floor, Spectra, Variant};
+pub use data::{Crop, Data, Source as DataSource};
+pub use experiment::{Distillation, Experiment};
+pub use fault::Fault;
 pub use merge::Merged;
-pub use pairs::{Pairs, check_list};
 pub use source::Source;
+pub use teacher::Teacher;
 pub use toml::Value;
-pub use valid::{
-    Comparison, Data, Dataset, Distillation, Experiment, Export, Feature, Floor, Logits, Spectra,
-    Teacher, Train, TrainSet, Variant, Weights,
-};
 
 use crate::error::{Error, Result};
 
@@ -44,8 +47,11 @@ pub fn load(path: &Path, profile: Option<&str>, sets: &[String]) -> Result<Exper
 /// As [`load`].
 pub fn resolve(source: &Source, profile: Option<&str>, sets: &[String]) -> Result<Experiment> {
     let merged = Merged::new(source, profile, sets)?;
-    let folder = source.path().parent().unwrap_or(Path::new(""));
-    check::check(&merged, folder)
+    let mut experiment = merged.read()?;
+    let checked = experiment.validate();
+    checked.map_err(|fault| merged.error(&fault.key, fault.message))?;
+    experiment.rebase(source.path().parent().unwrap_or(Path::new("")));
+    Ok(experiment)
 }
 
 /// The experiment files of a folder, by name.

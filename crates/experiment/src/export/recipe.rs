@@ -33,15 +33,25 @@ pub fn recipe(
     let (Some(result), Some(manifest)) = (result, Manifest::read(&folder.manifest())?) else {
         return Ok(None);
     };
-    if result.top1 < export.at_least {
-        return Err(Error::Missing(format!(
+    let scores = match (export.average, result.average) {
+        (false, _) => result.scores,
+        (true, Some(average)) => average,
+        (true, None) => return Ok(None),
+    };
+    if scores.top1 < export.at_least {
+        return Err(Error::Unfit(format!(
             "the weights reach {:.2} % top-1, less than the {:.2} % of `export.at_least`: they stay in {}",
-            result.top1,
+            scores.top1,
             export.at_least,
             folder.run(&variant.name, seed)?.display(),
         )));
     }
-    let trained = folder.run(&variant.name, seed)?.join("weights.safetensors");
+    let file = if export.average {
+        "average.safetensors"
+    } else {
+        "weights.safetensors"
+    };
+    let trained = folder.run(&variant.name, seed)?.join(file);
     let bytes = std::fs::read(&trained).map_err(|source| Error::Read {
         path: trained,
         source,
@@ -65,7 +75,7 @@ pub fn recipe(
         epochs: result.epochs,
         minutes: result.seconds / 60.0,
         data: manifest.data.clone(),
-        top1: result.top1,
+        top1: scores.top1,
     };
     write_json(&manifest_path(&export.weights), &made)?;
     Ok(Some(export.weights.clone()))

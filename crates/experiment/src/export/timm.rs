@@ -3,18 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use serde::Deserialize;
 use spectralkd_base::digest::file_sha256;
-use spectralkd_datasets::fashion_mnist;
 use spectralkd_models::export::{self, Card, Exported, Preprocessing};
-use spectralkd_models::{ModelConfig, weights};
+use spectralkd_models::weights;
 
+use crate::config;
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, read_json};
-use crate::results::RunResult;
-
-/// The part of the resized picture that is kept: all, as in training.
-const CROP_PCT: f64 = 1.0;
+use crate::results::{RunResult, Scores};
 
 /// What was exported.
 #[derive(Clone, Debug)]
@@ -27,84 +23,68 @@ pub struct Summary {
     pub folder: PathBuf,
 }
 
-/// The parts of a run folder's `config.toml` that describe its students.
-#[derive(Deserialize)]
-struct Described {
-    name: String,
-    profile: String,
-    title: String,
-    data: Data,
-    model: ModelConfig,
-    variants: Vec<Variant>,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    dataset: String,
-    mean: Vec<f64>,
-    std: Vec<f64>,
-}
-
-#[derive(Deserialize)]
-struct Variant {
-    name: String,
-    label: String,
-}
-
 /// Exports the run in `run`, a folder `<variant>/seed-<n>` of a run folder, to the folder `to`: weights under
-/// timm's names, `config.json`, and a model card with the run's results from its manifest.
+/// timm's names (with `average` their moving average), `config.json`, and a model card with the run's results from its
+/// manifest.
 ///
 /// # Errors
-/// `run` is no folder of a finished student (the error lists those nearby), a file of it is damaged, or `to` cannot
-/// be written or holds something else.
-pub fn export(run: &Path, to: &Path) -> Result<Summary> {
-    let (root, trained) = locate(run)?;
-    let described = describe(&root)?;
+/// `run` is no folder of a finished student (the error lists those nearby), it has no average, a file of it is damaged,
+/// or `to` cannot be written or holds something else.
+pub fn export(run: &Path, to: &Path, average: bool) -> Result<Summary> {
+    let (root, weights) = locate(run)?;
+    let experiment = config::load(&root.join("config.toml"), None, &[])?;
     let result: RunResult = read_json(&run.join("result.json"))?;
-    let label = (described.variants.iter())
-        .find(|variant| variant.name == result.variant)
-        .map(|variant| variant.label.clone())
-        .ok_or_else(|| {
-            Error::Missing(format!(
-                "`{}` is no student of {}: only students are models of timm's",
-                result.variant,
-                root.display()
-            ))
-        })?;
+    let variant = experiment.variant(&result.variant).ok_or_else(|| {
+        Error::Unfit(format!(
+            "`{}` is no student of {}: only students are models of timm's",
+            result.variant,
+            root.display()
+        ))
+    })?;
+    let (trained, scores) = match (average, result.average) {
+        (false, _) => (weights, result.scores),
+        (true, Some(scores)) => (run.join("average.safetensors"), scores),
+        (true, None) => {
+            return Err(Error::Unfit(format!(
+                "{} has no average of its weights: `train.ema` was not set",
+                run.display()
+            )));
+        }
+    };
     let manifest = Manifest::read(&root.join("manifest.json"))?
-        .ok_or_else(|| Error::Missing(format!("{} has no manifest.json", root.display())))?;
-    let tensors = weights::load(&trained, &described.model, &Device::Cpu)?;
-
+        .ok_or_else(|| Error::Unfit(format!("{} has no manifest.json", root.display())))?;
+    let student = &manifest.student;
+    let tensors = weights::load(&trained, &student.model, &Device::Cpu)?;
+    let label = variant.label();
     let title = format!(
         "{} ({}): {label}, seed {}",
-        described.name, described.profile, result.seed
+        experiment.name, experiment.profile, result.seed
     );
-    let labels: Vec<String> = match described.data.dataset.as_str() {
-        "fashion-mnist" => fashion_mnist::CLASSES.map(str::to_owned).to_vec(),
-        _ => Vec::new(),
-    };
+    let wide = |values: &[f32]| values.iter().map(|&v| shortest(v)).collect();
     let preprocessing = Preprocessing {
         interpolation: "bicubic".into(),
-        crop_pct: CROP_PCT,
-        mean: described.data.mean.clone(),
-        std: described.data.std.clone(),
+        crop_pct: student.crop_pct,
+        mean: wide(&student.mean),
+        std: wide(&student.std),
     };
+    let classes = &student.classes;
     export::folder(
         to,
         &Exported {
-            config: &described.model,
+            config: &student.model,
             weights: &tensors,
             preprocessing: &preprocessing,
             tag: Some(&format!("{}_seed{}", result.variant, result.seed)),
-            label_names: (labels.len() == described.model.num_classes()).then_some(&labels),
+            label_names: (classes.len() == student.model.num_classes()).then_some(classes),
+            label_descriptions: None,
             card: Card {
                 title: &title,
                 summary: &format!(
                     "A student of the experiment `{}` of SpectralKD, which asks: {} This one was trained with {label}.",
-                    described.name, described.title
+                    experiment.name, experiment.title
                 ),
                 training: &training(&manifest, &result, &trained)?,
-                results: &results(&manifest, &result),
+                results: &results(&manifest, scores),
                 license: None,
             },
         },
@@ -140,7 +120,7 @@ fn locate(run: &Path) -> Result<(PathBuf, PathBuf)> {
             format!("there are {}", runs.join(", "))
         }
     };
-    Err(Error::Missing(format!(
+    Err(Error::Unfit(format!(
         "{} is no finished run: {hint}",
         run.display()
     )))
@@ -159,16 +139,9 @@ fn finished(folder: &Path, deeper: usize, runs: &mut Vec<PathBuf>) {
     }
 }
 
-fn describe(root: &Path) -> Result<Described> {
-    let path = root.join("config.toml");
-    let text = std::fs::read_to_string(&path).map_err(|source| Error::Read {
-        path: path.clone(),
-        source,
-    })?;
-    toml::from_str(&text).map_err(|e| Error::RunFolder {
-        path,
-        message: e.message().to_owned(),
-    })
+/// The f64 that is written as this f32 is: 0.286, not 0.28600001335144043.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
 }
 
 /// How the weights came about, as Markdown.
@@ -183,8 +156,12 @@ fn training(manifest: &Manifest, result: &RunResult, trained: &Path) -> Result<S
     );
     if let Some(teacher) = &manifest.teacher {
         text += &format!(
-            "\nTeacher: `{}` (sha256 `{}`), {:.2} % top-1 on the same test images.\n",
-            teacher.weights, teacher.sha256, teacher.top1
+            "\nTeacher: `{}` (sha256 `{}`){}.\n",
+            teacher.weights,
+            teacher.sha256,
+            teacher.top1.map_or_else(String::new, |top1| format!(
+                ", {top1:.2} % top-1 on the same test images"
+            ))
         );
     }
     if let Some(call) = manifest.invocations.last() {
@@ -203,10 +180,10 @@ fn training(manifest: &Manifest, result: &RunResult, trained: &Path) -> Result<S
 }
 
 /// What the weights reach, as Markdown.
-fn results(manifest: &Manifest, result: &RunResult) -> String {
+fn results(manifest: &Manifest, scores: Scores) -> String {
     format!(
         "| images | top-1 % | top-5 % | loss (nats) |\n|---|---|---|---|\n| {} test images | {:.2} | {:.2} | {:.4} |\n\n\
          One seed: differences between variants need several, see the run's report.\n",
-        manifest.data.test_images, result.top1, result.top5, result.loss
+        manifest.data.test_images, scores.top1, scores.top5, scores.loss
     )
 }

@@ -25,7 +25,7 @@ pub fn differences(experiment: &Experiment, table: &Table) -> Result<Option<Figu
     let label = |name: &str| {
         experiment
             .variant(name)
-            .map_or(name, |v| v.label.as_str())
+            .map_or(name, |v| v.label())
             .to_owned()
     };
     let mut plot = IntervalPlot::new("differences", "Differences in top-1 accuracy, paired by seed")
@@ -66,7 +66,7 @@ fn by_variant(experiment: &Experiment, histories: &[RunHistory], quantity: &str)
         .variants
         .iter()
         .enumerate()
-        .filter_map(|(i, v)| Some(series(histories, &v.name, &v.label, quantity)?.style(i)))
+        .filter_map(|(i, v)| Some(series(histories, &v.name, v.label(), quantity)?.style(i)))
         .collect()
 }
 
@@ -122,7 +122,7 @@ pub fn gain(experiment: &Experiment, histories: &[RunHistory]) -> Result<Option<
             continue;
         }
         let differences = paired(histories, &variant.name, &comparison.baseline);
-        if let Some(s) = series(&differences, &variant.name, &variant.label, "top1") {
+        if let Some(s) = series(&differences, &variant.name, variant.label(), "top1") {
             chart = chart.series(s.style(i));
             any = true;
         }
@@ -156,9 +156,6 @@ fn paired(histories: &[RunHistory], variant: &str, baseline: &str) -> Vec<RunHis
 /// # Errors
 /// The data cannot be drawn.
 pub fn trajectory(experiment: &Experiment, histories: &[RunHistory]) -> Result<Option<Figure>> {
-    let Some(distillation) = &experiment.distillation else {
-        return Ok(None);
-    };
     let mut figure = SmallMultiples::new("trajectory", "Distance from the teacher's layers while training")
         .x(Axis::new("epoch").whole())
         .y(Axis::new("spectral loss of the pair").logarithmic())
@@ -168,7 +165,7 @@ pub fn trajectory(experiment: &Experiment, histories: &[RunHistory]) -> Result<O
              seeds; bands run from the lowest to the highest seed.",
         );
     let mut any = false;
-    for &(s, t) in distillation.pairs.listed() {
+    for (s, t) in experiment.pairs() {
         let mut panel = Panel::new(format!("block {s} ← teacher {t}"));
         for series in by_variant(experiment, histories, &distance_key(s, t)) {
             panel = panel.series(series);
@@ -199,7 +196,7 @@ pub fn intensity(experiment: &Experiment, spectra: &Spectra) -> Result<Option<Fi
         .series(Series::new("teacher", teacher.normalised_intensity()).style(TEACHER_STYLE));
     for (i, variant) in experiment.variants.iter().enumerate() {
         if let Some(Intensity { mean, band }) = spectra.intensity(&variant.name) {
-            chart = chart.series(Series::new(&variant.label, mean).band(band).style(i));
+            chart = chart.series(Series::new(variant.label(), mean).band(band).style(i));
         }
     }
     Ok(Some(chart.draw()?))
@@ -210,7 +207,7 @@ pub fn intensity(experiment: &Experiment, spectra: &Spectra) -> Result<Option<Fi
 /// # Errors
 /// The data cannot be drawn.
 pub fn layers(experiment: &Experiment, spectra: &Spectra) -> Result<Option<Figure>> {
-    let (Some(distillation), Some(teacher)) = (&experiment.distillation, &spectra.teacher) else {
+    let Some(teacher) = &spectra.teacher else {
         return Ok(None);
     };
     let mut figure = SmallMultiples::new("layers", "Layer-wise channel spectra")
@@ -222,7 +219,7 @@ pub fn layers(experiment: &Experiment, spectra: &Spectra) -> Result<Option<Figur
              ratio where there are more channels. Permuting channels leaves only bin 0 and the total energy as they are: shapes \
              away from bin 0 are no property of the features alone. Students: first seed.",
         );
-    for &(s, t) in distillation.pairs.listed() {
+    for (s, t) in experiment.pairs() {
         let mut panel = Panel::new(format!("block {s} ← teacher {t}"));
         if let Some(points) = half(teacher.amplitude(t)) {
             panel = panel.series(Series::new("teacher", points).style(TEACHER_STYLE));
@@ -230,7 +227,7 @@ pub fn layers(experiment: &Experiment, spectra: &Spectra) -> Result<Option<Figur
         for (i, variant) in experiment.variants.iter().enumerate() {
             let first = spectra.students(&variant.name).next();
             if let Some(points) = first.and_then(|m| half(m.amplitude(s))) {
-                panel = panel.series(Series::new(&variant.label, points).style(i));
+                panel = panel.series(Series::new(variant.label(), points).style(i));
             }
         }
         figure = figure.panel(panel);

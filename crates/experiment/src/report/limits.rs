@@ -1,6 +1,8 @@
 //! What a run can and cannot say, from what it was.
 
-use crate::config::{Experiment, Feature};
+use spectralkd_losses::Spec;
+
+use crate::config::Experiment;
 use crate::manifest::Manifest;
 use crate::results::Table;
 
@@ -20,16 +22,22 @@ pub fn limits(experiment: &Experiment, table: &Table, manifest: Option<&Manifest
             c.effect, super::POINTS, experiment.seeds.len(),
         ));
     }
-    let matched = experiment
-        .variants
-        .iter()
-        .find(|v| v.feature == Some(Feature::MseMatched));
-    if let (Some(variant), Some(ratio)) = (matched, manifest.and_then(|m| m.spectral_to_mse)) {
+    let matched = experiment.variants.iter().find_map(|variant| {
+        let losses = variant.losses.iter();
+        let matched = |spec: &Spec| matches!(spec, Spec::Mse(mse) if mse.matched);
+        let weight = losses
+            .filter(|loss| matched(&loss.spec))
+            .map(|loss| loss.weight.at(0));
+        weight.last().map(|weight| (variant, weight))
+    });
+    if let (Some((variant, weight)), Some(ratio)) =
+        (matched, manifest.and_then(|m| m.spectral_to_mse))
+    {
         limits.push(format!(
             "By Parseval's theorem the spectral loss is a plain squared error in which the constant and alternating \
              parts along the width count double, halved. On this teacher's pooled features it is {ratio:.4} times the \
-             plain MSE, so the control “{}” runs at weight {} × {ratio:.4} = {:.4}. What it reaches needs no Fourier transform.",
-            variant.label, variant.weight, variant.weight * ratio,
+             plain MSE, so the control “{}” runs at weight {weight} × {ratio:.4} = {:.4}. What it reaches needs no Fourier transform.",
+            variant.label(), weight * ratio,
         ));
     }
     if let Some(made) = manifest
@@ -49,7 +57,7 @@ pub fn limits(experiment: &Experiment, table: &Table, manifest: Option<&Manifest
             floor.top1.mean, floor.top1.n,
         ));
     }
-    if experiment.data.flip {
+    if experiment.data.flip && experiment.data.only_flips() {
         limits.push(
             "Flips are the only augmentation, so that the teacher's outputs are exact and computed once; the paper's \
              recipe augments much more."

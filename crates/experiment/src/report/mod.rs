@@ -137,7 +137,7 @@ fn sentences(experiment: &Experiment, table: &Table) -> Vec<String> {
     let label = |name: &str| {
         experiment
             .variant(name)
-            .map_or(name, |v| v.label.as_str())
+            .map_or(name, |v| v.label())
             .to_owned()
     };
     let say = |judged: &Judgement, other: &str| {
@@ -172,7 +172,7 @@ fn html_table(experiment: &Experiment, table: &Table) -> HtmlTable {
         .comparison
         .as_ref()
         .and_then(|c| experiment.variant(&c.baseline))
-        .map_or("baseline", |v| v.label.as_str());
+        .map_or("baseline", |v| v.label());
     let mut html =
         HtmlTable::new("Top-1 accuracy on the test images after the last epoch, never the best")
             .columns([
@@ -184,11 +184,15 @@ fn html_table(experiment: &Experiment, table: &Table) -> HtmlTable {
                 Column::number(format!("{:.0} % interval", 100.0 * confidence)).unit("points"),
                 Column::text("by the effect size"),
             ]);
+    let averages = table.rows.iter().any(|row| row.average.is_some());
+    if averages {
+        html = html.columns([Column::number("of the average, mean ± sd").unit("%")]);
+    }
     for row in table.rows.iter().chain(&table.floor) {
         let judged = row.difference.as_ref();
         let interval = judged.and_then(Judgement::interval);
         let range = format!("{:.2} to {:.2}", row.top1.min, row.top1.max);
-        html = html.row([
+        let mut cells = vec![
             Cell::text(&row.label),
             Cell::count(row.top1.n as u64),
             Cell::spread(&row.top1, 2),
@@ -196,7 +200,12 @@ fn html_table(experiment: &Experiment, table: &Table) -> HtmlTable {
             judged.map_or_else(Cell::none, |j| Cell::difference(j.estimate(), 2)),
             interval.map_or_else(Cell::none, |i| Cell::interval(i, 2)),
             judged.map_or_else(Cell::none, |j| Cell::verdict(j.verdict())),
-        ]);
+        ];
+        if averages {
+            let average = row.average.as_ref();
+            cells.push(average.map_or_else(Cell::none, |top1| Cell::spread(top1, 2)));
+        }
+        html = html.row(cells);
     }
     html
 }

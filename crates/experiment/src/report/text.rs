@@ -25,8 +25,9 @@ pub fn facts(manifest: &Manifest) -> Vec<(String, String)> {
         facts.push((
             "Teacher".into(),
             format!(
-                "{:.2} % top-1, {:.2} M parameters, sha256 {}…",
-                t.top1,
+                "{}{:.2} M parameters, sha256 {}…",
+                t.top1
+                    .map_or_else(String::new, |top1| format!("{top1:.2} % top-1, ")),
                 t.params as f64 / 1e6,
                 &t.sha256[..t.sha256.len().min(12)]
             ),

@@ -1,6 +1,8 @@
 //! Helpers that the integration tests of this crate share.
 #![allow(dead_code)] // every test binary uses its own part of them
 
+pub mod case;
+
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor, Var};
@@ -74,21 +76,28 @@ pub fn assert_near(a: f64, b: f64, tolerance: f64, what: &str) {
 /// element.
 pub fn assert_gradient(x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) {
     let by_backward = flat(&value_and_gradient(x, &f).1);
+    let by_difference = step_gradient(x, |x| scalar(&f(x).unwrap()));
+    for (i, (backward, difference)) in by_backward.into_iter().zip(by_difference).enumerate() {
+        let error = (backward - difference).abs();
+        assert!(
+            error <= 1e-7 * (1.0 + difference.abs()),
+            "element {i}: backward {backward}, central difference {difference}",
+        );
+    }
+}
+
+/// The gradient of a function of an f64 tensor by central differences, in row-major order.
+pub fn step_gradient(x: &Tensor, f: impl Fn(&Tensor) -> f64) -> Vec<f64> {
     let (at, step) = (flat(x), 1e-5);
-    for i in 0..at.len() {
+    let slope = |i: usize| {
         let nudged = |by: f64| {
             let mut values = at.clone();
             values[i] += by;
-            scalar(&f(&Tensor::from_vec(values, x.shape(), &Device::Cpu).unwrap()).unwrap())
+            f(&Tensor::from_vec(values, x.shape(), &Device::Cpu).unwrap())
         };
-        let by_difference = (nudged(step) - nudged(-step)) / (2.0 * step);
-        let error = (by_backward[i] - by_difference).abs();
-        assert!(
-            error <= 1e-7 * (1.0 + by_difference.abs()),
-            "element {i}: backward {}, central difference {by_difference}",
-            by_backward[i]
-        );
-    }
+        (nudged(step) - nudged(-step)) / (2.0 * step)
+    };
+    (0..at.len()).map(slope).collect()
 }
 
 /// A golden file of `tests/golden/`.

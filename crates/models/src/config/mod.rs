@@ -122,6 +122,15 @@ impl ModelConfig {
         }
     }
 
+    /// Drop-path probability, as configured.
+    pub fn drop_path(&self) -> f64 {
+        match self {
+            Self::Deit(DeitConfig { drop_path, .. })
+            | Self::Cait(CaitConfig { drop_path, .. })
+            | Self::Swin(SwinConfig { drop_path, .. }) => *drop_path,
+        }
+    }
+
     /// The same model for images of another height and width, pixels.
     pub fn with_img_size(mut self, size: [usize; 2]) -> Self {
         match &mut self {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Exported, GENERATOR};
-use crate::{Error, ModelConfig, Result, registry};
+use super::{Exported, GENERATOR, labels};
+use crate::{ModelConfig, Result, registry};
 
 /// The keys of a [`ModelConfig`] that are no arguments of timm's model.
 const NO_ARGUMENTS: [&str; 4] = ["family", "distilled", "num_classes", "drop_path"];
@@ -13,15 +13,6 @@ pub(super) fn describe(model: &Exported<'_>) -> Result<Map<String, Value>> {
     let config = model.config;
     let info = config.info()?;
     model.preprocessing.check(info.image[0])?;
-    if let Some(names) = model.label_names
-        && names.len() != info.classes
-    {
-        return Err(Error::Config {
-            field: "label_names",
-            value: format!("a list of {}", names.len()),
-            problem: format!("the model has {} classes", info.classes),
-        });
-    }
     let last = info.taps.last().copied().unwrap_or_default();
     let (pool_size, classifier) = match config {
         ModelConfig::Swin(_) => (json!(last[1..]), json!("head.fc")),
@@ -57,9 +48,7 @@ pub(super) fn describe(model: &Exported<'_>) -> Result<Map<String, Value>> {
         "model_args": arguments(config),
         "pretrained_cfg": pretrained,
     }));
-    if let Some(names) = model.label_names {
-        whole.insert("label_names".into(), json!(names));
-    }
+    labels::describe(model, info.classes, &mut whole)?;
     whole.insert(GENERATOR.into(), json!(generator()));
     Ok(whole)
 }

@@ -25,6 +25,7 @@
 //!     preprocessing: &entry.preprocessing.into(),
 //!     tag: None,
 //!     label_names: None,
+//!     label_descriptions: None,
 //!     card: export::Card {
 //!         title: "DeiT-Tiny at 32 x 32",
 //!         summary: "An untrained model.",
@@ -43,6 +44,7 @@
 
 mod card;
 mod config_json;
+mod labels;
 mod place;
 mod preprocessing;
 mod read;
@@ -85,6 +87,8 @@ pub struct Exported<'a> {
     pub tag: Option<&'a str>,
     /// The names of its classes, in order.
     pub label_names: Option<&'a [String]>,
+    /// What each of the names stands for, where that is more than the name.
+    pub label_descriptions: Option<&'a [String]>,
     /// The texts of its model card.
     pub card: Card<'a>,
 }
@@ -94,7 +98,7 @@ pub struct Exported<'a> {
 ///
 /// # Errors
 /// - [`Error::Config`](crate::Error::Config) for sizes that no model can have, preprocessing that does not belong to
-///   its channels, or another number of class names than classes;
+///   its channels, another number of class names than classes, or descriptions of other names;
 /// - [`Error::Mismatch`](crate::Error::Mismatch) and [`Error::NotFinite`](crate::Error::NotFinite) as
 ///   [`frozen`](crate::frozen);
 /// - [`Error::Occupied`](crate::Error::Occupied) if something else stands in `dir`;

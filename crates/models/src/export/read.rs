@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::config_json::pooling;
-use super::{CONFIG, Preprocessing};
+use super::{CONFIG, Preprocessing, labels};
 use crate::{Error, ModelConfig, Result, registry};
 
 /// Arguments of timm's models that matter in training alone.
@@ -31,8 +31,10 @@ pub struct Described {
     pub model: Option<ModelConfig>,
     /// How a picture becomes the model's input.
     pub preprocessing: Preprocessing,
-    /// The names of the classes, in order, if they are given.
+    /// The names of the classes, in order, if they are given; empty for a class without one.
     pub label_names: Option<Vec<String>>,
+    /// What these names stand for, if that is given; the name itself where nothing is said of it.
+    pub label_descriptions: Option<Vec<String>>,
 }
 
 /// The parts of the file that are used; there are others. Older files have all of `pretrained_cfg` outermost.
@@ -40,7 +42,10 @@ pub struct Described {
 struct Whole {
     architecture: String,
     num_classes: Option<usize>,
-    label_names: Option<Vec<String>>,
+    #[serde(default)]
+    label_names: Value,
+    #[serde(default)]
+    label_descriptions: Value,
     #[serde(default)]
     model_args: Map<String, Value>,
     pretrained_cfg: Option<Pretrained>,
@@ -57,14 +62,19 @@ struct Pretrained {
     crop_pct: Option<f64>,
     mean: Option<Vec<f64>>,
     std: Option<Vec<f64>>,
-    label_names: Option<Vec<String>>,
+    /// Once called labels.
+    #[serde(default, alias = "labels")]
+    label_names: Value,
+    #[serde(default)]
+    label_descriptions: Value,
 }
 
 /// Reads the `config.json` in the folder `dir`. What a file does not say has timm's default: 224 x 224 pixels in
 /// colour, bicubic resizing, `crop_pct` 0.875, ImageNet's mean and standard deviation.
 ///
 /// # Errors
-/// [`Error::Description`] for a file that is missing or broken, or that describes a model which no configuration can;
+/// [`Error::Description`] for a file that is missing or broken, that describes a model which no configuration can, or
+/// whose class names are not one for each class;
 /// [`Error::Config`] for sizes that no model can have, and for preprocessing that does not belong to its channels.
 pub fn read_config(dir: &Path) -> Result<Described> {
     let path = dir.join(CONFIG);
@@ -103,13 +113,29 @@ pub fn read_config(dir: &Path) -> Result<Described> {
         std: told.std.unwrap_or_else(|| registry::IMAGENET_STD.into()),
     };
     preprocessing.check(model.as_ref().map_or(input[0], ModelConfig::in_chans))?;
+    let classes = model.as_ref().map(ModelConfig::num_classes);
+    let classes = classes.or(whole.num_classes).or(told.num_classes);
+    let names = or(whole.label_names, told.label_names);
+    let label_names = labels::names(names, classes).map_err(bad)?;
+    let descriptions = or(whole.label_descriptions, told.label_descriptions);
+    let names = label_names.as_deref().unwrap_or_default();
+    let label_descriptions = labels::descriptions(descriptions, names).map_err(bad)?;
     Ok(Described {
         architecture: whole.architecture,
         tag: told.tag,
         model,
         preprocessing,
-        label_names: whole.label_names.or(told.label_names),
+        label_names,
+        label_descriptions,
     })
+}
+
+/// The first of them that is there.
+fn or(outermost: Value, pretrained: Value) -> Value {
+    if outermost.is_null() {
+        return pretrained;
+    }
+    outermost
 }
 
 /// The configuration with timm's keyword arguments in place of its own values.

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use spectralkd_nn::{LayerNorm, Linear, tokens};
 
-use crate::{Result, cost};
+use crate::{Heads, Result, cost};
 
 /// The last norm and the classifier.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Head {
 enum Classifier {
     /// The first token.
     Token(Linear),
-    /// The first two tokens, class and distillation: the mean of two classifiers.
+    /// The first two tokens, class and distillation, each with a classifier of its own.
     TwoTokens(Linear, Linear),
     /// The mean of all tokens, after the norm.
     Mean(Linear),
@@ -58,18 +58,23 @@ impl Head {
     }
 
     /// Tokens [B, T, C] to logits [B, K].
-    pub fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, tokens: &Tensor) -> Result<Heads> {
         let token =
             |i| -> Result<Tensor> { Ok(self.norm.forward(&tokens.narrow(1, i, 1)?.squeeze(1)?)?) };
-        Ok(match &self.classifier {
-            Classifier::Token(linear) => linear.forward(&token(0)?)?,
-            Classifier::TwoTokens(class, distillation) => {
-                let logits = class.forward(&token(0)?)? + distillation.forward(&token(1)?)?;
-                (logits? * 0.5)?
-            }
+        let (class, distillation) = match &self.classifier {
+            Classifier::Token(linear) => (linear.forward(&token(0)?)?, None),
+            Classifier::TwoTokens(class, distillation) => (
+                class.forward(&token(0)?)?,
+                Some(distillation.forward(&token(1)?)?),
+            ),
             Classifier::Mean(linear) => {
-                linear.forward(&tokens::mean(&self.norm.forward(tokens)?)?)?
+                let mean = tokens::mean(&self.norm.forward(tokens)?)?;
+                (linear.forward(&mean)?, None)
             }
+        };
+        Ok(Heads {
+            class,
+            distillation,
         })
     }
 

@@ -5,11 +5,26 @@ use candle_nn::VarBuilder;
 use spectralkd_nn::{Pass, tokens};
 
 use super::{Block, BlockStyle, Mixing};
-use crate::Result;
+use crate::assembly::Chosen;
 use crate::sizes::Sizes;
+use crate::{Heads, Output, Result};
 
-/// The last tokens, and the maps that were asked for with the indices of their blocks.
-pub(crate) type Through = (Tensor, Vec<(usize, Tensor)>);
+/// What came through the blocks.
+pub(crate) struct Through {
+    /// The last tokens.
+    pub tokens: Tensor,
+    /// The maps that were chosen, with the indices of their blocks.
+    features: Vec<(usize, Tensor)>,
+    /// The prefix tokens that were chosen, likewise.
+    prefix: Vec<(usize, Tensor)>,
+}
+
+impl Through {
+    /// The model's outputs, with these `heads`.
+    pub fn output(self, heads: Heads) -> Result<Output> {
+        Output::new(heads, self.features, self.prefix)
+    }
+}
 
 /// The blocks that carry the patch tokens of DeiT and CaiT, `blocks.0` to `blocks.{depth - 1}`.
 #[derive(Debug)]
@@ -40,21 +55,27 @@ impl Trunk {
         })
     }
 
-    /// Tokens [B, P + N, C] through all blocks, and the maps [B, C, H, W] of the blocks that `wanted`
-    /// asks for, in order, with their indices.
-    pub fn forward(&self, tokens: Tensor, wanted: &[bool], pass: &Pass) -> Result<Through> {
-        self.run(self.blocks.len(), tokens, wanted, pass)
+    /// Tokens [B, P + N, C] through all blocks, and what was `chosen` of each of them: maps [B, C, H, W] and prefix
+    /// tokens [B, P, C], in order.
+    pub fn forward(&self, tokens: Tensor, chosen: &Chosen, pass: &Pass) -> Result<Through> {
+        self.run(self.blocks.len(), tokens, chosen, pass)
     }
 
     /// The same, but of the last tokens only those before the patches, [B, P, C]. The last block
-    /// computes no others, unless its map is wanted.
-    pub fn forward_prefix(&self, tokens: Tensor, wanted: &[bool], pass: &Pass) -> Result<Through> {
-        let (Some(last), Some(false)) = (self.blocks.last(), wanted.last()) else {
-            let (tokens, features) = self.forward(tokens, wanted, pass)?;
-            return Ok((tokens.narrow(1, 0, self.prefix)?, features));
+    /// computes no others, unless its map was chosen.
+    pub fn forward_prefix(&self, tokens: Tensor, chosen: &Chosen, pass: &Pass) -> Result<Through> {
+        let (Some(last), Some(false)) = (self.blocks.last(), chosen.maps.last()) else {
+            let mut through = self.forward(tokens, chosen, pass)?;
+            through.tokens = through.tokens.narrow(1, 0, self.prefix)?;
+            return Ok(through);
         };
-        let (tokens, features) = self.run(self.blocks.len() - 1, tokens, wanted, pass)?;
-        Ok((last.forward_first(&tokens, self.prefix, pass)?, features))
+        let before = self.blocks.len() - 1;
+        let mut through = self.run(before, tokens, chosen, pass)?;
+        through.tokens = last.forward_first(&through.tokens, self.prefix, pass)?;
+        if chosen.prefix[before] {
+            through.prefix.push((before, through.tokens.clone()));
+        }
+        Ok(through)
     }
 
     /// Tokens through the first `count` blocks.
@@ -62,16 +83,25 @@ impl Trunk {
         &self,
         count: usize,
         mut tokens: Tensor,
-        wanted: &[bool],
+        chosen: &Chosen,
         pass: &Pass,
     ) -> Result<Through> {
-        let mut features = Vec::new();
-        for (i, (block, wanted)) in self.blocks[..count].iter().zip(wanted).enumerate() {
+        let (mut features, mut prefix) = (Vec::new(), Vec::new());
+        for (i, block) in self.blocks[..count].iter().enumerate() {
             tokens = block.forward(&tokens, pass)?;
-            if *wanted {
+            if chosen.maps[i] {
                 features.push((i, tokens::to_map(&tokens, self.prefix, self.grid)?));
             }
+            if chosen.prefix[i] {
+                // A copy, so that nobody who keeps them keeps the patches.
+                let first = tokens.narrow(1, 0, self.prefix)?;
+                prefix.push((i, first.contiguous()?));
+            }
         }
-        Ok((tokens, features))
+        Ok(Through {
+            tokens,
+            features,
+            prefix,
+        })
     }
 }

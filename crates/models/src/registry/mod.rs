@@ -105,17 +105,20 @@ pub fn find(name: &str) -> Result<Entry> {
         Some((model, tag)) => (model, Some(tag)),
         None => (name, None),
     };
-    let entries = entries();
-    let known: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
-    let Some(entry) = entries.into_iter().find(|entry| entry.name == model) else {
-        return Err(Error::UnknownModel {
-            name: model.to_string(),
-            nearest: nearest(model, &known),
-            known,
-        });
-    };
+    let entry = entries().into_iter().find(|entry| entry.name == model);
+    let entry = entry.ok_or_else(|| unknown(model))?;
     match tag {
         Some(tag) => entry.with_tag(tag),
         None => Ok(entry),
+    }
+}
+
+/// The error for a name that no model has.
+pub(crate) fn unknown(name: &str) -> Error {
+    let known: Vec<&str> = entries().iter().map(|entry| entry.name).collect();
+    Error::UnknownModel {
+        name: name.to_string(),
+        nearest: nearest(name, &known),
+        known,
     }
 }

@@ -61,6 +61,8 @@ pub struct Loaded {
     /// One sentence for each conversion and adaptation, and for what was passed over; empty if the file had the
     /// model's parameters and nothing else.
     pub notes: Vec<String>,
+    /// Parameters that were not among the weights and were drawn anew: a classifier for other classes.
+    pub fresh: BTreeSet<String>,
     /// The file that was read; of weights in several files, their list.
     pub path: PathBuf,
 }
@@ -152,7 +154,7 @@ fn read(
     let new = changes.iter().filter(|(_, change)| is_fresh(change));
     let new: BTreeSet<String> = new.map(|(name, _)| name.clone()).collect();
     let mut tensors = match fresh {
-        Some(fresh) => adapt::draw(config, new, fresh)?,
+        Some(fresh) => adapt::draw(config, new.clone(), fresh)?,
         None => BTreeMap::new(),
     };
     let mut finite = Finite::default();
@@ -174,6 +176,7 @@ fn read(
     Ok(Loaded {
         tensors,
         notes,
+        fresh: new,
         path: source.path,
     })
 }

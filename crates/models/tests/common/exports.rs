@@ -115,6 +115,7 @@ pub fn write(
         preprocessing: &preprocessing,
         tag: Some("test"),
         label_names: None,
+        label_descriptions: None,
         card: CARD,
     };
     export::folder(folder, &model)

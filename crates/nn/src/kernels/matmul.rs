@@ -4,6 +4,12 @@
 //! fixed pieces and run those in parallel ([`super::parallel`]), so that every product
 //! has the same shape, and the same order of additions, whatever the number of threads.
 //! gemm chooses its instruction set itself (AVX-512 through its feature `x86-v4`).
+//!
+//! **Nor does a row of a result depend on the other rows of a, or on how many there are.**
+//! gemm goes another way for a single row and for the smallest results, and cuts long k
+//! otherwise where there are few rows and columns; each way adds up in an order of its own. So
+//! few rows are made enough for the common way, and long k is cut here
+//! (`tests/rows.rs` holds it; read in gemm-common 0.19).
 
 use std::mem::MaybeUninit;
 
@@ -62,15 +68,19 @@ impl<'a, T> View<'a, T> {
 
 /// The types of number that gemm knows and we use.
 pub trait Element: Copy + Send + Sync + 'static {
+    /// 0.
+    const ZERO: Self;
     /// 1.
     const ONE: Self;
 }
 
 impl Element for f32 {
+    const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
 }
 
 impl Element for f64 {
+    const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
 }
 
@@ -122,6 +132,19 @@ fn check<T>(out_len: usize, out_stride: usize, a: &View<'_, T>, b: &View<'_, T>)
     assert!(end <= out_len, "the result {m}x{n} ends behind its slice");
 }
 
+/// Numbers of a result up to which gemm, where both operands lie along k, adds up a dot product's lanes in parallel.
+const TINY: usize = 16 * 16;
+/// Columns of a result up to which the length of gemm's blocks of k depends on the number of rows.
+const NARROW: usize = 64;
+/// A length of k that gemm never cuts.
+const DEPTH: usize = 512;
+
+/// Whether gemm would add up the products in another order than for more rows.
+fn is_few<T>(a: &View<'_, T>, b: &View<'_, T>) -> bool {
+    let along_k = a.col_stride == 1 && b.row_stride == 1;
+    a.rows == 1 || (along_k && a.rows * b.cols <= TINY)
+}
+
 /// `out = [out +] scale * a b`.
 ///
 /// # Safety
@@ -135,30 +158,88 @@ unsafe fn run<T: Element>(
     a: View<'_, T>,
     b: View<'_, T>,
 ) {
-    // SAFETY: the caller vouches for `out`; `View`'s constructor has checked that both
-    // matrices lie within their slices, which stay borrowed for the call. Strides of
-    // slices fit in isize.
+    let (count, n) = (a.rows, b.cols);
+    if n == 0 || !is_few(&a, &b) {
+        // SAFETY: as the caller vouches.
+        return unsafe { run_in_blocks(out, out_stride, read_out, scale, a, b) };
+    }
+    // With rows of zeros below, there are enough.
+    let rows = TINY / n + 2;
+    let mut x = vec![T::ZERO; rows * a.cols];
+    let mut y = vec![T::ZERO; rows * n];
+    for (i, x) in x.chunks_exact_mut(a.cols.max(1)).take(count).enumerate() {
+        for (j, x) in x.iter_mut().enumerate() {
+            *x = a.data[i * a.row_stride + j * a.col_stride];
+        }
+    }
+    // SAFETY: `x` and `y` have all rows; `out` is what the caller vouches for.
     unsafe {
-        gemm::gemm(
-            a.rows,
-            b.cols,
-            a.cols,
-            out,
-            1,
-            out_stride as isize,
-            read_out,
-            a.data.as_ptr(),
-            a.col_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.col_stride as isize,
-            b.row_stride as isize,
-            T::ONE,
-            scale,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+        for (i, y) in y.chunks_exact_mut(n).take(count).enumerate() {
+            for (j, y) in y.iter_mut().enumerate().filter(|_| read_out) {
+                *y = out.add(i * out_stride + j).read();
+            }
+        }
+        let x = View::new(&x, rows, a.cols);
+        run_in_blocks(y.as_mut_ptr(), n, read_out, scale, x, b);
+        for (i, y) in y.chunks_exact(n).take(count).enumerate() {
+            for (j, y) in y.iter().enumerate() {
+                out.add(i * out_stride + j).write(*y);
+            }
+        }
+    }
+}
+
+/// [`run`] by gemm, with blocks of k whose length does not depend on the number of rows.
+///
+/// # Safety
+/// As [`run`].
+unsafe fn run_in_blocks<T: Element>(
+    out: *mut T,
+    out_stride: usize,
+    read_out: bool,
+    scale: T,
+    a: View<'_, T>,
+    b: View<'_, T>,
+) {
+    let k = a.cols;
+    let block = if b.cols <= NARROW && k > DEPTH {
+        k.div_ceil(k.div_ceil(DEPTH)) // evenly, as gemm itself
+    } else {
+        k
+    };
+    let mut from = 0;
+    loop {
+        let depth = block.min(k - from);
+        // SAFETY: the caller vouches for `out`; `View`'s constructor has checked that both
+        // matrices lie within their slices, which stay borrowed for the call, and so does
+        // what is left of each from column, or row, `from` < k on. Strides of slices fit in
+        // isize.
+        unsafe {
+            gemm::gemm(
+                a.rows,
+                b.cols,
+                depth,
+                out,
+                1,
+                out_stride as isize,
+                read_out || from > 0,
+                a.data.as_ptr().wrapping_add(from * a.col_stride),
+                a.col_stride as isize,
+                a.row_stride as isize,
+                b.data.as_ptr().wrapping_add(from * b.row_stride),
+                b.col_stride as isize,
+                b.row_stride as isize,
+                T::ONE,
+                scale,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+        from += depth;
+        if from == k {
+            return;
+        }
     }
 }

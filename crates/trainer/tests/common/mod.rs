@@ -213,7 +213,7 @@ impl Task for Net {
         &self.frozen
     }
 
-    fn zero_gradient(&self, name: &str) -> Option<Range<usize>> {
+    fn zero_gradient(&self, name: &str, _: Step) -> Option<Range<usize>> {
         let (exempt, rows) = self.quirks.exempt.clone()?;
         (name == exempt).then_some(rows)
     }

@@ -1,0 +1,129 @@
+//! Every kind against PyTorch, finite differences and itself on several threads: the cases of
+//! `tests/golden/kinds/`, whatever files lie there (see `case.py` there for what they hold).
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use candle_core::{DType, Tensor};
+use common::case::cases;
+use common::{assert_close, assert_near, flat, scalar, step_gradient};
+use spectralkd_losses::{Loss, Spec};
+
+#[test]
+fn every_kind_has_cases() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/kinds");
+    let files: BTreeSet<String> = (std::fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter_map(|name| name.strip_suffix(".safetensors").map(str::to_owned))
+        .collect();
+    let kinds: BTreeSet<String> = Spec::KINDS.iter().map(|&kind| kind.to_owned()).collect();
+    assert_eq!(files, kinds);
+}
+
+#[test]
+fn values_and_gradients_are_torchs() {
+    for kind in Spec::KINDS {
+        for case in cases(kind) {
+            for (dtype, tolerance) in [(DType::F64, 1e-12), (DType::F32, 2e-5)] {
+                let what = format!("{kind} {} in {dtype:?}", case.name);
+                let found = case.run(dtype);
+                let terms: BTreeMap<&str, f64> = found.terms();
+                assert!(terms.keys().eq(case.terms.keys()), "{what}: {terms:?}");
+                for (name, value) in terms {
+                    assert_near(
+                        value,
+                        case.terms[name],
+                        tolerance,
+                        &format!("{what}, {name}"),
+                    );
+                }
+                assert_near(found.total(), case.total, tolerance, &what);
+                let names = |x: &BTreeMap<String, Tensor>| x.keys().cloned().collect::<Vec<_>>();
+                assert_eq!(names(&found.gradients), names(&case.gradients), "{what}");
+                for (name, expected) in &case.gradients {
+                    let what = format!("{what}, gradient of {name}");
+                    assert_close(&found.gradients[name], expected, 10.0 * tolerance, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    for case in Spec::KINDS.iter().flat_map(|kind| cases(kind)) {
+        let text = toml::to_string(&case.loss).unwrap();
+        assert_eq!(toml::from_str::<Loss>(&text).unwrap(), case.loss, "{text}");
+    }
+}
+
+#[test]
+fn a_loss_that_needs_a_teacher_says_so() {
+    for kind in Spec::KINDS {
+        for case in cases(kind) {
+            let without = case.without_teacher().try_run(DType::F64);
+            let message = without.map_err(|error| error.to_string()).err();
+            let refuses = message.is_some_and(|text| text.contains("needs a teacher"));
+            assert_eq!(refuses, case.loss.uses_teacher(), "{kind} {}", case.name);
+        }
+    }
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    for kind in Spec::KINDS {
+        for case in cases(kind) {
+            let gradients = case.run(DType::F64).gradients;
+            for (name, gradient) in gradients {
+                let (input, what) = (&case.inputs[&name], format!("{kind} {} {name}", case.name));
+                let by_difference = step_gradient(input, |x| case.with(&name, x).total());
+                for (backward, difference) in flat(&gradient).into_iter().zip(by_difference) {
+                    let error = (backward - difference).abs();
+                    assert!(
+                        error <= 1e-7 * (1.0 + difference.abs()),
+                        "{what}: backward {backward}, central difference {difference}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    for kind in Spec::KINDS {
+        for case in cases(kind) {
+            // Maps large enough for several tasks.
+            let case = case.repeated(256);
+            let bits = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                pool.unwrap().install(|| {
+                    let found = case.run(DType::F32);
+                    let tensors = [&found.sum.total]
+                        .into_iter()
+                        .chain(found.gradients.values());
+                    let bits = tensors.flat_map(flat).map(f64::to_bits);
+                    bits.collect::<Vec<_>>()
+                })
+            };
+            let one = bits(1);
+            for threads in [2, 7] {
+                assert!(bits(threads) == one, "{kind} {} on {threads}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn half_precision_is_computed_in_f32() {
+    for kind in Spec::KINDS {
+        for case in cases(kind) {
+            let found = case.run(DType::BF16);
+            assert_eq!(found.sum.total.dtype(), DType::F32, "{kind} {}", case.name);
+            let rounded = case.rounded_to(DType::BF16).run(DType::F32);
+            assert_near(found.total(), scalar(&rounded.sum.total), 1e-6, kind);
+        }
+    }
+}

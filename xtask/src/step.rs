@@ -1,0 +1,45 @@
+//! `step`: one training step on given weights and images, every number of it in a file.
+
+use spectralkd_experiment::config::{self, Source};
+use spectralkd_experiment::single_step::{StepOptions, step as run};
+
+use crate::cli::Step;
+use crate::failure::Result;
+use crate::model::workers;
+use crate::provenance;
+use crate::terminal::Terminal;
+
+/// Does what the arguments ask for.
+///
+/// # Errors
+/// As [`run`].
+pub fn step(arguments: &Step) -> Result<()> {
+    let experiments = provenance::workspace().join("experiments");
+    let path = config::find(&experiments, &arguments.experiment)?;
+    let experiment = config::resolve(
+        &Source::read(&path)?,
+        arguments.profile.as_deref(),
+        &arguments.set,
+    )?;
+    let options = StepOptions {
+        images: arguments.images.clone(),
+        output: arguments.output.clone(),
+        variant: arguments.variant.clone(),
+        epoch: arguments.epoch,
+    };
+    workers(arguments.threads)?;
+    let report = run(&experiment, &options, &Terminal::new())?;
+    println!(
+        "{} of {} ({})",
+        report.variant, experiment.name, experiment.profile
+    );
+    for (name, value) in &report.losses {
+        println!("  {:<24} {value:.6}", format!("loss.{name}"));
+    }
+    println!("  {:<24} {:.6}", "gradient norm", report.gradient_norm);
+    println!("  {:<24} {}", "clipped by", report.clip);
+    println!("  {:<24} {:e}", "learning rate", report.lr);
+    println!("  {:<24} {} tensors", "parameters", report.parameters);
+    println!("Written: {}", options.output.display());
+    Ok(())
+}
