@@ -1,10 +1,9 @@
 //! `analyze`: the spectra of models.
 
-use spectralkd_experiment::error::Result;
-use spectralkd_experiment::inference::{Subject, SubjectSource};
-use spectralkd_experiment::lens;
+use spectralkd_lens::{FeatureSource, FeaturesFrom, analyze as lens};
 
 use crate::cli::Analyze;
+use crate::failure::Result;
 use crate::model::workers;
 use crate::terminal::Terminal;
 
@@ -14,20 +13,19 @@ use crate::terminal::Terminal;
 /// A model or images cannot be loaded, or the folder cannot be written.
 pub fn analyze(arguments: &Analyze) -> Result<()> {
     workers(arguments.model.threads)?;
-    let source = match &arguments.features {
-        Some(file) => SubjectSource::Features(file.clone()),
-        None => SubjectSource::Model(arguments.model.request()),
+    let from = match &arguments.features {
+        Some(file) => FeaturesFrom::File(file.clone()),
+        None => FeaturesFrom::Model(arguments.model.request()),
     };
-    let first = Subject {
+    let first = FeatureSource {
         label: arguments.label.clone(),
-        source,
+        from,
     };
-    let subjects: Vec<Subject> = [first].into_iter().chain(arguments.also.clone()).collect();
-    let options = arguments.look.options(arguments.model.batch);
+    let sources: Vec<FeatureSource> = [first].into_iter().chain(arguments.also.clone()).collect();
+    let options = arguments.lens.options(arguments.model.batch);
     let (permutations, terminal) = (arguments.permutations, Terminal::new());
-    let seen =
-        rayon::scope(|_| lens::analyze::analyze(&subjects, &options, permutations, &terminal))?;
-    println!("{}", seen.table);
-    println!("Report:  {}", seen.report.display());
+    let found = rayon::scope(|_| lens::analyze(&sources, &options, permutations, &terminal))?;
+    println!("{}", found.table);
+    println!("Report:  {}", found.report.display());
     Ok(())
 }

@@ -5,7 +5,7 @@ mod speed;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use spectralkd_experiment::inference::Subject;
+use spectralkd_lens::FeatureSource;
 use spectralkd_models::Taps;
 
 pub use speed::{Speed, SpeedCase};
@@ -266,12 +266,12 @@ pub struct Analyze {
     /// Another model on the same axes, as in label=student,model=deit_tiny_patch16_224,weights=DIR or
     /// label=x,features=FILE; may be given several times.
     #[arg(long, value_name = "SUBJECT")]
-    pub also: Vec<Subject>,
+    pub also: Vec<FeatureSource>,
     /// Random permutations of the channels, against which the spectra are drawn; 0 for none.
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub permutations: usize,
     #[command(flatten)]
-    pub look: Look,
+    pub lens: Lens,
 }
 
 /// Arguments of `compare`.
@@ -280,10 +280,10 @@ pub struct Compare {
     /// The student's side: a model's name, a file with `features.<i>`, or key=value pairs as in
     /// label=student,model=deit_tiny_patch16_224,weights=DIR.
     #[arg(value_name = "A")]
-    pub a: Subject,
+    pub a: FeatureSource,
     /// The teacher's side.
     #[arg(value_name = "B")]
-    pub b: Subject,
+    pub b: FeatureSource,
     /// Worker threads [default: all cores].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -291,12 +291,12 @@ pub struct Compare {
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = at_least_one)]
     pub batch: usize,
     #[command(flatten)]
-    pub look: Look,
+    pub lens: Lens,
 }
 
-/// Images in, a folder out.
+/// What `analyze` and `compare` see, and where they write.
 #[derive(Debug, Args)]
-pub struct Look {
+pub struct Lens {
     /// A safetensors file with `images`, f32 [B, C, H, W], already normalised.
     #[arg(long, value_name = "X.safetensors", conflicts_with = "images")]
     pub input: Option<PathBuf>,

@@ -1,9 +1,9 @@
 //! `compare`: two models, layer by layer.
 
-use spectralkd_experiment::error::Result;
-use spectralkd_experiment::lens;
+use spectralkd_lens::compare as lens;
 
 use crate::cli::Compare;
+use crate::failure::Result;
 use crate::model::workers;
 use crate::terminal::Terminal;
 
@@ -13,11 +13,10 @@ use crate::terminal::Terminal;
 /// A model or images cannot be loaded, or the folder cannot be written.
 pub fn compare(arguments: &Compare) -> Result<()> {
     workers(arguments.threads)?;
-    let options = arguments.look.options(arguments.batch);
+    let options = arguments.lens.options(arguments.batch);
     let terminal = Terminal::new();
-    let seen =
-        rayon::scope(|_| lens::compare::compare(&arguments.a, &arguments.b, &options, &terminal))?;
-    println!("{}", seen.table);
-    println!("Report:  {}", seen.report.display());
+    let found = rayon::scope(|_| lens::compare(&arguments.a, &arguments.b, &options, &terminal))?;
+    println!("{}", found.table);
+    println!("Report:  {}", found.report.display());
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `doctor`: what this machine offers, and what stands in the way.
 
-use spectralkd_experiment::doctor::{State, examine};
-use spectralkd_experiment::error::{Error, Result};
+use spectralkd_doctor::{State, examine};
 
+use crate::failure::{Failure, Result};
 use crate::provenance::workspace;
 
 /// Prints every finding.
@@ -21,7 +21,7 @@ pub fn doctor() -> Result<()> {
     }
     match findings.iter().filter(|f| f.state == State::Bad).count() {
         0 => Ok(()),
-        bad => Err(Error::Unfit(format!(
+        bad => Err(Failure::Machine(format!(
             "{bad} things must be mended first, see above"
         ))),
     }

@@ -1,9 +1,7 @@
 //! `evaluate`: the accuracy of a model on labelled images.
 
-use spectralkd_experiment::error::{Error, Result};
-use spectralkd_experiment::inference;
-
 use crate::cli::Evaluate;
+use crate::failure::Result;
 use crate::terminal::Terminal;
 
 /// Does what the arguments ask for.
@@ -12,14 +10,13 @@ use crate::terminal::Terminal;
 /// The model or the images cannot be loaded, or do not fit together.
 pub fn evaluate(arguments: &Evaluate) -> Result<()> {
     let terminal = Terminal::new();
-    let checkpoint = arguments.model.load(&terminal)?;
+    let loaded = arguments.model.load(&terminal)?;
     let (data, split) = (&arguments.data, arguments.split.as_deref());
     let batch = arguments.model.batch;
-    let result = rayon::scope(|_| inference::evaluate(&checkpoint, data, split, batch, &terminal))?;
+    let result =
+        rayon::scope(|_| spectralkd_lens::evaluate(&loaded, data, split, batch, &terminal))?;
     if arguments.json {
-        let text = serde_json::to_string_pretty(&result)
-            .map_err(|e| Error::Unfit(format!("the result is no JSON: {e}")))?;
-        println!("{text}");
+        println!("{}", serde_json::to_string_pretty(&result)?);
         return Ok(());
     }
     println!("{} ({})", result.model, result.weights);

@@ -1,9 +1,9 @@
 //! `export`: a finished run as a folder that timm opens.
 
-use spectralkd_experiment::error::Result;
 use spectralkd_experiment::export::timm;
 
 use crate::cli::Export;
+use crate::failure::Result;
 
 /// Does what the arguments ask for.
 ///

@@ -1,7 +1,36 @@
 //! Errors as a person wants to read them: what, where, and what to do next.
 
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
-use spectralkd_experiment::error::Error;
+use spectralkd_experiment::error::Error as ExperimentError;
+
+/// The result of a command.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// Why a command has failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Arguments that make no sense, or not together.
+    #[error("{0}")]
+    Usage(String),
+    /// The machine does not do what the command needs.
+    #[error("{0}")]
+    Machine(String),
+    /// A result that JSON cannot hold.
+    #[error("the result is no JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// An experiment.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    /// A model on images.
+    #[error(transparent)]
+    Lens(#[from] spectralkd_lens::Error),
+    /// A measurement of speed.
+    #[error(transparent)]
+    Speed(#[from] spectralkd_speed::Error),
+    /// A model that is not known.
+    #[error(transparent)]
+    Model(#[from] spectralkd_models::Error),
+}
 
 /// Plain or graphical output, decided once: graphical where standard error is a terminal.
 pub fn install() {
@@ -12,9 +41,9 @@ pub fn install() {
 }
 
 /// Turns an error into a report; a mistake in a TOML file is shown in its line.
-pub fn report(error: Error) -> Report {
-    let Error::Config(config) = error else {
-        return Report::msg(chain(&error));
+pub fn report(failure: Failure) -> Report {
+    let Failure::Experiment(ExperimentError::Config(config)) = failure else {
+        return Report::msg(chain(&failure));
     };
     let mut diagnostic = MietteDiagnostic::new(config.message.clone());
     if let Some(help) = &config.help {

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use spectralkd_experiment::error::Result;
-use spectralkd_experiment::inference::{Images, features};
+use spectralkd_lens::{ModelImages, features};
 
 use crate::cli::Features;
+use crate::failure::Result;
 use crate::terminal::Terminal;
 
 /// Does what the arguments ask for.
@@ -14,19 +14,18 @@ use crate::terminal::Terminal;
 /// The model or the images cannot be loaded, or the file cannot be written.
 pub fn features(arguments: &Features) -> Result<()> {
     let terminal = Terminal::new();
-    let checkpoint = arguments.model.load(&terminal)?;
-    let mut images = Images::open(&arguments.images.source()?, &checkpoint)?;
+    let loaded = arguments.model.load(&terminal)?;
+    let mut images = ModelImages::open(&arguments.images.source()?, &loaded)?;
     let start = Instant::now();
     let batch = arguments.model.batch;
     let (taps, output) = (&arguments.taps, &arguments.output);
     // The loop runs on a worker: a caller from outside would wake one for every layer.
-    let written = rayon::scope(|_| {
-        features::write(&checkpoint, &mut images, taps, batch, output, &terminal)
-    })?;
+    let written =
+        rayon::scope(|_| features::write(&loaded, &mut images, taps, batch, output, &terminal))?;
     let seconds = start.elapsed().as_secs_f64();
     println!(
         "{} on {} images in {seconds:.2} s ({:.1} images/s)",
-        checkpoint.name,
+        loaded.name,
         images.len(),
         images.len() as f64 / seconds
     );

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use spectralkd_experiment::config::{self, Source};
-use spectralkd_experiment::error::Result;
+
+use crate::failure::Result;
 
 /// Prints every experiment with its title and profiles; the default profile is starred.
 ///

@@ -1,6 +1,6 @@
 //! The command line of SpectralKD: parse, call, print.
 //!
-//! Everything that does work lives in `spectralkd-experiment` and the crates below it; this is
+//! Everything that does work lives in the crates; this is
 //! the only place that prints, and the only one (with the benches) that chooses an allocator.
 
 mod analyze;

@@ -1,28 +1,26 @@
 //! What the commands on one model have in common.
 
-use spectralkd_experiment::error::{Error, Result};
-use spectralkd_experiment::inference::{Checkpoint, ImagesFrom, Request, Sizes};
+use spectralkd_lens::{ImagesFrom, LoadedModel, ModelRequest, Options, Sizes};
 
-use spectralkd_experiment::lens::Options;
-
-use crate::cli::{Images, Look, Model};
+use crate::cli::{Images, Lens, Model};
+use crate::failure::{Failure, Result};
 use crate::provenance::provenance;
 use crate::terminal::Terminal;
 
 impl Model {
     /// Starts the worker threads, loads the model, and says aloud how its weights were adapted.
-    pub fn load(&self, terminal: &Terminal) -> Result<Checkpoint> {
+    pub fn load(&self, terminal: &Terminal) -> Result<LoadedModel> {
         workers(self.threads)?;
-        let checkpoint = Checkpoint::load(&self.request(), terminal)?;
-        for note in &checkpoint.notes {
+        let loaded = LoadedModel::load(&self.request(), terminal)?;
+        for note in &loaded.notes {
             eprintln!("note: {note}");
         }
-        Ok(checkpoint)
+        Ok(loaded)
     }
 
     /// What is asked for, without loading it.
-    pub fn request(&self) -> Request {
-        Request {
+    pub fn request(&self) -> ModelRequest {
+        ModelRequest {
             model: self.model.clone(),
             weights: self.weights.clone(),
             sizes: Sizes {
@@ -34,7 +32,7 @@ impl Model {
     }
 }
 
-impl Look {
+impl Lens {
     /// The options of an analysis, `batch` images at a time.
     pub fn options(&self, batch: usize) -> Options {
         let folder = || self.images.clone().map(ImagesFrom::Folder);
@@ -56,7 +54,9 @@ impl Images {
         match (&self.input, &self.images) {
             (Some(file), _) => Ok(ImagesFrom::Tensor(file.clone())),
             (None, Some(folder)) => Ok(ImagesFrom::Folder(folder.clone())),
-            (None, None) => Err(Error::Unfit("name images with --input or --images".into())),
+            (None, None) => Err(Failure::Usage(
+                "name images with --input or --images".into(),
+            )),
         }
     }
 }
@@ -70,11 +70,11 @@ pub fn workers(threads: Option<usize>) -> Result<usize> {
     let threads =
         threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     if threads == 0 {
-        return Err(Error::Unfit("--threads must be at least 1".into()));
+        return Err(Failure::Usage("--threads must be at least 1".into()));
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
-        .map_err(|e| Error::Unfit(format!("cannot start {threads} worker threads: {e}")))?;
+        .map_err(|e| Failure::Machine(format!("cannot start {threads} worker threads: {e}")))?;
     Ok(threads)
 }

@@ -1,9 +1,9 @@
 //! `models`: the registry as a table.
 
-use spectralkd_experiment::error::{Error, Result};
 use spectralkd_models::registry::{self, Entry};
 
 use crate::cli::Models;
+use crate::failure::Result;
 
 /// Does what the arguments ask for.
 ///
@@ -95,8 +95,6 @@ fn json(entries: &[Entry]) -> Result<()> {
             "std": entry.preprocessing.std,
         }));
     }
-    let text = serde_json::to_string_pretty(&list)
-        .map_err(|e| Error::Unfit(format!("the list is no JSON: {e}")))?;
-    println!("{text}");
+    println!("{}", serde_json::to_string_pretty(&list)?);
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use spectralkd_experiment::manifest::{Provenance, file_sha256};
+use spectralkd_base::digest::file_sha256;
+use spectralkd_base::provenance::Provenance;
 
 /// The workspace's folder; empty, so that paths stay short and relative, where it is the working directory.
 pub fn workspace() -> PathBuf {

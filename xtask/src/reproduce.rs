@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use spectralkd_experiment::config::{self, Experiment, Source};
-use spectralkd_experiment::error::{Error, Result};
 use spectralkd_experiment::reproduce::{Options, Status, Summary, plan, reproduce as run};
 
 use crate::cli::Reproduce;
+use crate::failure::{Failure, Result};
 use crate::model::workers;
 use crate::terminal::Terminal;
 use crate::{listing, provenance};
@@ -33,7 +33,7 @@ pub fn reproduce(arguments: &Reproduce) -> Result<()> {
     let experiment = config::resolve(&source, arguments.profile.as_deref(), &sets)?;
 
     if arguments.jobs == Some(0) {
-        return Err(Error::Unfit("--jobs must be at least 1".into()));
+        return Err(Failure::Usage("--jobs must be at least 1".into()));
     }
     let threads = workers(arguments.threads)?;
     let runs = root.join("runs");
@@ -61,7 +61,7 @@ pub fn reproduce(arguments: &Reproduce) -> Result<()> {
         }
     };
     ctrlc::set_handler(handler)
-        .map_err(|e| Error::Unfit(format!("cannot listen for Ctrl-C: {e}")))?;
+        .map_err(|e| Failure::Machine(format!("cannot listen for Ctrl-C: {e}")))?;
     let summary = run(&experiment, &options, &Terminal::new(), &INTERRUPT)?;
     show_summary(&summary);
     Ok(())

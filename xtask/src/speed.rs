@@ -3,10 +3,10 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use spectralkd_experiment::error::{Error, Result};
-use spectralkd_experiment::speed::{self, Case, Length, Named, Precision, Record};
+use spectralkd_speed::{self as speed, Case, Error, Length, Named, Precision, Record};
 
 use crate::cli::{Speed, SpeedCase};
+use crate::failure::{Failure, Result};
 use crate::model::workers;
 use crate::provenance::provenance;
 
@@ -36,7 +36,7 @@ pub fn speed(arguments: &Speed) -> Result<()> {
         }
     };
     ctrlc::set_handler(handler)
-        .map_err(|e| Error::Unfit(format!("cannot listen for Ctrl-C: {e}")))?;
+        .map_err(|e| Failure::Machine(format!("cannot listen for Ctrl-C: {e}")))?;
     let records = match &arguments.case {
         Some(case) => vec![one(case, arguments)?],
         None => list(arguments)?,
@@ -98,7 +98,7 @@ fn checked(case: &SpeedCase, precision: Precision) -> Result<Case> {
         return Ok(case);
     }
     let (name, asked) = (case.name(), precision.name());
-    Err(Error::Speed(format!(
+    Err(Failure::Usage(format!(
         "`{name}` has no teacher, so --dtype {asked} means nothing to it; it goes with `step`"
     )))
 }
@@ -107,12 +107,12 @@ fn checked(case: &SpeedCase, precision: Precision) -> Result<Case> {
 fn list(arguments: &Speed) -> Result<Vec<Record>> {
     if arguments.dtype != Precision::F32 {
         let dtype = arguments.dtype.name();
-        return Err(Error::Speed(format!(
+        return Err(Failure::Usage(format!(
             "--dtype {dtype} goes with one case: cargo xtask speed step --dtype {dtype}"
         )));
     }
     if arguments.threads == Some(0) {
-        return Err(Error::Unfit("--threads must be at least 1".into()));
+        return Err(Failure::Usage("--threads must be at least 1".into()));
     }
     let mut shared = Vec::new();
     let numbers = [
@@ -140,7 +140,8 @@ fn list(arguments: &Speed) -> Result<Vec<Record>> {
 
 /// Measures a case in a process of its own.
 fn child(case: &str, shared: &[String]) -> Result<Record> {
-    let failed = |problem: String| Error::Speed(format!("`cargo xtask speed {case}`: {problem}"));
+    let failed =
+        |problem: String| Failure::Machine(format!("`cargo xtask speed {case}`: {problem}"));
     let program = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
     let mut command = Command::new(program);
     command.arg("speed").args(case.split(' ')).args(shared);
@@ -153,7 +154,7 @@ fn child(case: &str, shared: &[String]) -> Result<Record> {
         .map_err(|e| failed(e.to_string()))?;
     // Ctrl-C reaches the child too, which ends with an error of its own.
     if INTERRUPT.load(Ordering::Relaxed) {
-        return Err(Error::Interrupted);
+        return Err(Error::Interrupted.into());
     }
     if !output.status.success() {
         // The child's report without its frame.
@@ -161,7 +162,9 @@ fn child(case: &str, shared: &[String]) -> Result<Record> {
         let words: Vec<&str> = report.split_whitespace().collect();
         return Err(failed(format!("{} ({})", words.join(" "), output.status)));
     }
-    Record::parse(String::from_utf8_lossy(&output.stdout).trim())
+    Ok(Record::parse(
+        String::from_utf8_lossy(&output.stdout).trim(),
+    )?)
 }
 
 /// This program's version and revision.

@@ -1,10 +1,10 @@
 //! `step`: one training step on given weights and images, every number of it in a file.
 
 use spectralkd_experiment::config::{self, Source};
-use spectralkd_experiment::error::Result;
 use spectralkd_experiment::single_step::{StepOptions, step as run};
 
 use crate::cli::Step;
+use crate::failure::Result;
 use crate::model::workers;
 use crate::provenance;
 use crate::terminal::Terminal;

@@ -187,6 +187,8 @@ fn the_layers_that_lose_gradients_are_not_used() {
         "losses",
         "trainer",
         "evaluation",
+        "lens",
+        "speed",
         "experiment",
     ] {
         none(package, &traps);

@@ -1,4 +1,4 @@
-//! The error of this crate: a file could not be written.
+//! The error of this crate: a file or a folder could not be used.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// What this crate's fallible functions return.
 pub type Result<T> = std::result::Result<T, FileError>;
 
-/// Why [`crate::files`] could not put a file in its place.
+/// Why a file could not be read or put in its place, or a folder not be used.
 ///
 /// For every variant but [`FileError::FolderSync`] the file that stood at the path
 /// before, if any, is unchanged, and no temporary file is left behind.
@@ -69,5 +69,38 @@ pub enum FileError {
         folder: PathBuf,
         /// The operating system's reason.
         source: io::Error,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// A value that JSON cannot hold.
+    #[error("cannot write {} as JSON: {source}", path.display())]
+    NoJson {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What cannot be written.
+        source: serde_json::Error,
+    },
+    /// A folder could not be made, held or renamed.
+    #[error("cannot write {}: {source}; what was written before is untouched", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// Another process holds a folder.
+    #[error(
+        "another process is working in {}: wait for it, or choose another folder with --out",
+        folder.display()
+    )]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
     },
 }

@@ -26,6 +26,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::Serialize;
+
 pub use crate::error::FileError;
 
 /// Puts `bytes` at `path`, in place of whatever file stands there.
@@ -35,6 +37,19 @@ pub use crate::error::FileError;
 /// error: it is not made.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_atomic_with(path, |out| out.write_all(bytes))
+}
+
+/// Puts a value at `path` as indented JSON, in place of whatever file stands there.
+///
+/// # Errors
+/// As [`write_atomic`], and [`FileError::NoJson`].
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), FileError> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|source| FileError::NoJson {
+        path: path.to_owned(),
+        source,
+    })?;
+    text.push('\n');
+    write_atomic(path, text.as_bytes())
 }
 
 /// Puts what `f` writes at `path`, in place of whatever file stands there. `f` writes to a

@@ -6,12 +6,12 @@
 //! - [`progress`]: the trait through which libraries say how far they are, without
 //!   knowing whether anybody watches;
 //! - [`files`]: atomic file writes, after which a reader sees the old file or the
-//!   new one and never a part of either;
+//!   new one and never a part of either; [`folders`] of results, held and moved
+//!   aside; [`digest`]: SHA-256 of both;
+//! - [`provenance`] and [`machine`](mod@machine): by what, when and on what a result
+//!   was made, for its record;
 //! - [`inner_error`]: error messages that carry the path inside a value to which they
-//!   belong.
-//!
-//! The crate stands on the standard library alone (and `thiserror` for its one error
-//! type, [`FileError`]).
+//!   belong; [`nearest()`]: "did you mean …?".
 //!
 //! ```
 //! use spectralkd_base::random::Stream;
@@ -26,12 +26,18 @@
 //! assert_eq!(first, again.normal());
 //! ```
 
+pub mod digest;
 pub mod files;
+pub mod folders;
 pub mod inner_error;
+pub mod machine;
 pub mod progress;
+pub mod provenance;
 pub mod random;
 
 mod error;
+mod nearest;
 mod philox;
 
 pub use error::{FileError, Result};
+pub use nearest::nearest;

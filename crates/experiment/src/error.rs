@@ -82,12 +82,6 @@ pub enum Error {
         /// Where they should be.
         path: PathBuf,
     },
-    /// A speed cannot be measured as asked.
-    #[error("{0}")]
-    Speed(String),
-    /// Somebody asked to stop.
-    #[error("stopped before the measurement was complete")]
-    Interrupted,
     /// The teacher's weights are not the ones that their manifest describes.
     #[error("{}: the weights' sha256 is {found}, their manifest says {expected}; restore both files (git checkout) or make the teacher anew with --train-teacher", path.display())]
     TeacherChecksum {

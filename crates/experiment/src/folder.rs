@@ -10,10 +10,11 @@
 //!   <variant>/seed-<n>/         events, checkpoints, weights, spectra, result.json
 //! ```
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use spectralkd_base::files::write_atomic;
+use spectralkd_base::folders::{Lock, make, move_aside};
 
 use crate::config::Experiment;
 use crate::error::{Error, Result};
@@ -22,7 +23,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct RunFolder {
     root: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl RunFolder {
@@ -38,11 +39,10 @@ impl RunFolder {
         if fresh && root.exists() {
             move_aside(root)?;
         }
-        fs::create_dir_all(root).map_err(Error::write(root))?;
-        let lock = lock(root)?;
+        make(root)?;
         let folder = Self {
             root: root.to_owned(),
-            _lock: lock,
+            _lock: Lock::take(root)?,
         };
         let path = folder.config();
         let ours = resolved(experiment)?;
@@ -88,7 +88,7 @@ impl RunFolder {
     /// The folder cannot be made.
     pub fn run(&self, variant: &str, seed: u64) -> Result<PathBuf> {
         let path = self.root.join(variant).join(format!("seed-{seed}"));
-        fs::create_dir_all(&path).map_err(Error::write(&path))?;
+        make(&path)?;
         Ok(path)
     }
 
@@ -98,7 +98,7 @@ impl RunFolder {
     /// The folder cannot be made.
     pub fn sub(&self, name: &str) -> Result<PathBuf> {
         let path = self.root.join(name);
-        fs::create_dir_all(&path).map_err(Error::write(&path))?;
+        make(&path)?;
         Ok(path)
     }
 }
@@ -110,42 +110,6 @@ impl RunFolder {
 pub fn resolved(experiment: &Experiment) -> Result<String> {
     toml::to_string(experiment)
         .map_err(|e| Error::Unfit(format!("the configuration cannot be written as TOML: {e}")))
-}
-
-/// Renames a folder to the first free `<name>.<n>` beside it.
-pub(crate) fn move_aside(root: &Path) -> Result<()> {
-    // Refuse to move a folder in which another process works.
-    drop(lock(root)?);
-    let name = root
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let free = (1u64..)
-        .map(|n| root.with_file_name(format!("{name}.{n}")))
-        .find(|path| !path.exists());
-    match free {
-        Some(aside) => fs::rename(root, aside).map_err(Error::write(root)),
-        None => Ok(()),
-    }
-}
-
-/// Takes the folder's lock, which the system releases when the process ends, however it ends.
-fn lock(root: &Path) -> Result<File> {
-    let path = root.join(".lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(Error::write(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Unfit(format!(
-            "another process is working in {}: wait for it, or choose another folder with --out",
-            root.display()
-        ))),
-        Err(TryLockError::Error(source)) => Err(Error::Write { path, source }),
-    }
 }
 
 /// The first line in which two configurations differ, seeds apart.
@@ -179,31 +143,5 @@ mod tests {
             first_difference(a, c).as_deref(),
             Some("`lr = 1.0` there, `lr = 2.0` here")
         );
-    }
-
-    #[test]
-    fn moving_aside_keeps_every_earlier_folder() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("quick");
-        for n in 1..=2 {
-            fs::create_dir_all(&root).unwrap();
-            fs::write(root.join("mark"), n.to_string()).unwrap();
-            move_aside(&root).unwrap();
-        }
-        assert!(!root.exists());
-        for n in 1..=2 {
-            let mark = dir.path().join(format!("quick.{n}")).join("mark");
-            assert_eq!(fs::read_to_string(mark).unwrap(), n.to_string());
-        }
-    }
-
-    #[test]
-    fn a_held_folder_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let held = lock(dir.path()).unwrap();
-        let error = lock(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("another process"), "{error}");
-        drop(held);
-        assert!(lock(dir.path()).is_ok());
     }
 }

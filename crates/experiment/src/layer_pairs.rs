@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 
 use candle_core::Device;
-use spectralkd_base::files::write_atomic;
+use spectralkd_base::files::{write_atomic, write_json};
 use spectralkd_base::progress::Progress;
 use spectralkd_distillation::{FrozenTeacher, Student};
 use spectralkd_evaluation::compare::{self, Held};
@@ -22,7 +22,7 @@ use crate::config::Experiment;
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::folder::RunFolder;
-use crate::manifest::{read_json, write_json};
+use crate::manifest::read_json;
 
 /// What the axes of the scores count.
 const AXES: (&str, &str) = ("student block", "teacher block");
@@ -161,5 +161,5 @@ fn save(choice: &Choice, folder: &RunFolder) -> Result<()> {
         write_atomic(&pairs.join("scores.svg"), figure.standalone().as_bytes())?;
     }
     // Last, so that the scores are there where the choice is.
-    write_json(&choice_path(folder), choice)
+    Ok(write_json(&choice_path(folder), choice)?)
 }

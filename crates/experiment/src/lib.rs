@@ -9,10 +9,7 @@
 //! - [`runs`]: all runs, side by side; [`scoring`]: accuracy; [`analysis`]: spectra on a fixed batch;
 //! - [`single_step`]: one step on given weights and images, every number of it;
 //! - [`results`]: the table and its verdicts; [`report`]: figures and the page;
-//! - [`folder`], [`manifest`], [`export`]: what stays on the disk; [`machine`]: where it came about;
-//! - [`inference`]: any model by its name, on pictures and tensors; [`lens`]: its spectra, and two models layer by
-//!   layer; [`doctor`]: what this machine offers;
-//! - [`speed`]: how fast all this runs here;
+//! - [`folder`], [`manifest`], [`export`]: what stays on the disk;
 //! - [`reproduce`](mod@reproduce): all of the above in order.
 //!
 //! ```no_run
@@ -42,15 +39,11 @@
 pub mod analysis;
 pub mod config;
 pub mod data;
-pub mod doctor;
 pub mod error;
 pub mod export;
 pub mod floor;
 pub mod folder;
-pub mod inference;
 pub mod layer_pairs;
-pub mod lens;
-pub mod machine;
 pub mod manifest;
 pub mod measure;
 pub mod plan;
@@ -60,7 +53,6 @@ pub mod results;
 pub mod runs;
 pub mod scoring;
 pub mod single_step;
-pub mod speed;
 pub mod tasks;
 pub mod teacher;
 pub mod teaching;

@@ -1,27 +1,13 @@
 //! `manifest.json`: what a run folder was made from, by what, and on what.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use spectralkd_base::files::write_atomic;
+use spectralkd_base::files::write_json;
+use spectralkd_base::provenance::Provenance;
 use spectralkd_models::ModelConfig;
 
 use crate::error::{Error, Result};
-
-/// The source code that runs; the caller knows where it lies.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Provenance {
-    /// Version of the program.
-    pub version: String,
-    /// Git revision, 40 hex digits, with `+` where the work tree was changed; empty outside a checkout.
-    pub revision: String,
-    /// SHA-256 of `Cargo.lock`.
-    pub lock_sha256: String,
-    /// The command as it was typed.
-    pub command: String,
-}
 
 /// One call of the command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -153,7 +139,7 @@ impl Manifest {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        write_json(path, self)
+        Ok(write_json(path, self)?)
     }
 }
 
@@ -167,72 +153,4 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T
         path: path.to_owned(),
         message: e.to_string(),
     })
-}
-
-/// Writes a JSON file, indented, in one piece.
-pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|e| Error::RunFolder {
-        path: path.to_owned(),
-        message: e.to_string(),
-    })?;
-    text.push('\n');
-    write_atomic(path, text.as_bytes())?;
-    Ok(())
-}
-
-/// SHA-256 of a file, as 64 hex digits.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn file_sha256(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(Sha256::digest(&bytes)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect())
-}
-
-/// The time now, UTC, to the second.
-pub fn now() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
-    utc(seconds)
-}
-
-/// Seconds since 1970 as `2026-01-31T23:59:59Z`; the calendar after Howard Hinnant's `civil_from_days`.
-fn utc(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (h, m, s) = (rest / 3_600, rest % 3_600 / 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}Z")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_match_the_calendar() {
-        // date -u -d @N +%FT%TZ
-        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(utc(951_827_696), "2000-02-29T12:34:56Z");
-        assert_eq!(utc(1_795_390_000), "2026-11-22T23:26:40Z");
-    }
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use spectralkd_base::machine::machine;
 use spectralkd_base::progress::Progress;
+use spectralkd_base::provenance::{Provenance, now};
 use spectralkd_distillation::{Teacher, shapes};
 
 use crate::analysis::Analysis;
@@ -14,8 +16,7 @@ use crate::error::{Error, Result};
 use crate::export;
 use crate::folder::RunFolder;
 use crate::layer_pairs;
-use crate::machine::machine;
-use crate::manifest::{Invocation, Manifest, Provenance, StudentRecord, TeacherRecord, now};
+use crate::manifest::{Invocation, Manifest, StudentRecord, TeacherRecord};
 use crate::plan::Plan;
 use crate::report;
 use crate::results::{RunResult, Table};

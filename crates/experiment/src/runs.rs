@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use spectralkd_base::files::write_json;
 use spectralkd_base::progress::Progress;
 use spectralkd_models::weights;
 use spectralkd_trainer::{AVERAGE, Outcome, Status, TrainConfig, Trainer};
@@ -17,7 +18,7 @@ use crate::config::{Experiment, Floor, Variant};
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::folder::RunFolder;
-use crate::manifest::{read_json, write_json};
+use crate::manifest::read_json;
 use crate::measure::{Measured, TEST_LOSS, TEST_TOP1, TEST_TOP5};
 use crate::results::{FLOOR, RunResult, Scores};
 use crate::tasks::{self, RunTask};
@@ -225,6 +226,6 @@ impl Runs<'_> {
             average: scores(AVERAGE),
             seconds: outcome.history.iter().map(|e| e.seconds).sum(),
         };
-        write_json(&folder.join("result.json"), &result)
+        Ok(write_json(&folder.join("result.json"), &result)?)
     }
 }

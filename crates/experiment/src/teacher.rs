@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::Device;
+use spectralkd_base::digest::file_sha256;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::Normalise;
@@ -16,7 +17,7 @@ use spectralkd_models::{Defaults, ModelConfig, weights};
 use crate::config::{self, Experiment};
 use crate::data::Images;
 use crate::error::{Error, Result};
-use crate::manifest::{WeightsManifest, file_sha256, read_json};
+use crate::manifest::{WeightsManifest, read_json};
 use crate::teaching;
 
 /// A frozen teacher and where it came from.

@@ -1,7 +1,7 @@
 //! The arguments of `speed`.
 
 use clap::{Args, Subcommand};
-use spectralkd_experiment::speed::{Form, Precision};
+use spectralkd_speed::{Form, Precision};
 
 use super::at_least_one;
 

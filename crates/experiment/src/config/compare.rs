@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use spectralkd_base::nearest;
 use spectralkd_losses::Loss;
 use spectralkd_trainer::TrainConfig;
 
 use super::fault::{Fault, rule};
-use super::nearest;
 
 /// One entry of `[[variants]]`: one of the compared runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]

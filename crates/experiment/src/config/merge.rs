@@ -1,11 +1,10 @@
 //! File, profile and `--set` laid over one another.
 
 use serde::Deserialize;
-use spectralkd_base::inner_error;
+use spectralkd_base::{inner_error, nearest};
 use toml::{Table, Value};
 
 use super::Experiment;
-use super::nearest::nearest;
 use super::source::Source;
 use crate::error::{ConfigError, Error, Result};
 

@@ -13,19 +13,19 @@ mod data;
 mod experiment;
 mod fault;
 mod merge;
-mod nearest;
 mod source;
 mod teacher;
 mod validate;
 
 use std::path::{Path, PathBuf};
 
+use spectralkd_base::nearest;
+
 pub use compare::{Comparison, Export, Floor, Spectra, Variant};
 pub use data::{Crop, Data, Source as DataSource};
 pub use experiment::{Distillation, Experiment};
 pub use fault::Fault;
 pub use merge::Merged;
-pub use nearest::nearest;
 pub use source::Source;
 pub use teacher::Teacher;
 pub use toml::Value;

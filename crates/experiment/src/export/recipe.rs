@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use spectralkd_base::files::write_atomic;
+use spectralkd_base::digest::file_sha256;
+use spectralkd_base::files::{write_atomic, write_json};
 
 use crate::config::{Experiment, Export};
 use crate::error::{Error, Result};
 use crate::folder::RunFolder;
-use crate::manifest::{Manifest, WeightsManifest, file_sha256, write_json};
+use crate::manifest::{Manifest, WeightsManifest};
 use crate::results::RunResult;
 use crate::teacher::manifest_path;
 

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
+use spectralkd_base::digest::file_sha256;
 use spectralkd_models::export::{self, Card, Exported, Preprocessing};
 use spectralkd_models::weights;
 
 use crate::config;
 use crate::error::{Error, Result};
-use crate::manifest::{Manifest, file_sha256, read_json};
+use crate::manifest::{Manifest, read_json};
 use crate::results::{RunResult, Scores};
 
 /// What was exported.

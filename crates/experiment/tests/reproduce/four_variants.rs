@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use spectralkd_experiment::manifest::file_sha256;
+use spectralkd_base::digest::file_sha256;
 use spectralkd_experiment::reproduce::Status;
 
 use crate::disk::{self, Csv};

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use spectralkd_base::digest::file_sha256;
 use spectralkd_base::progress::Silent;
-use spectralkd_experiment::manifest::file_sha256;
 use spectralkd_experiment::reproduce::Options;
 
 use crate::disk;

@@ -6,11 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use candle_core::{Device, Tensor};
 use serde_json::json;
+use spectralkd_base::digest::file_sha256;
 use spectralkd_base::progress::{Progress, Silent};
+use spectralkd_base::provenance::Provenance;
 use spectralkd_base::random::Stream;
 use spectralkd_experiment::config;
 use spectralkd_experiment::error::Result;
-use spectralkd_experiment::manifest::{Provenance, file_sha256};
 use spectralkd_experiment::reproduce::{Options, Summary, reproduce};
 use spectralkd_models::{ModelConfig, weights};
 use tempfile::TempDir;

@@ -1,0 +1,168 @@
+//! Accuracy of a model on labelled pictures.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::Tensor;
+use serde::Serialize;
+use spectralkd_base::progress::Progress;
+use spectralkd_datasets::old::{Augment, Loader, Preprocess};
+use spectralkd_datasets::{ImageFolder, Kind, idx, kind};
+use spectralkd_evaluation::accuracy::Accuracy;
+use spectralkd_models::Taps;
+use spectralkd_nn::Pass;
+
+use crate::LoadedModel;
+use crate::error::{Error, Result};
+
+/// How well a model does.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// timm's name of the model.
+    pub model: String,
+    /// Where its weights came from.
+    pub weights: String,
+    /// SHA-256 of the weights' file.
+    pub weights_sha256: String,
+    /// The folder of images, with the split where it has several.
+    pub data: String,
+    /// Number of images.
+    pub images: u64,
+    /// Percent of images whose class has the largest logit.
+    pub top1: f64,
+    /// Percent of images whose class is among the five largest logits.
+    pub top5: f64,
+    /// Mean cross-entropy in nats.
+    pub loss: f64,
+    /// Images per second of wall clock, reading and decoding included.
+    pub images_per_second: f64,
+}
+
+/// Labelled images, batch by batch.
+struct Labelled {
+    source: Source,
+    /// Number of images.
+    count: usize,
+    /// What they are.
+    name: String,
+}
+
+enum Source {
+    Pictures(ImageFolder, Preprocess),
+    Idx(Loader),
+}
+
+/// Runs the model over a folder of labelled images, `batch` at a time: class folders of pictures
+/// (the layout of ImageNet and of torchvision's `ImageFolder`; classes in the order of their
+/// names), or pairs of IDX files, of which `split` names one (by default the one to test on).
+///
+/// # Errors
+/// The folder is neither, an image cannot be read, images or classes do not fit the model, or
+/// logits are not finite.
+pub fn evaluate(
+    loaded: &LoadedModel,
+    folder: &Path,
+    split: Option<&str>,
+    batch: usize,
+    progress: &dyn Progress,
+) -> Result<Evaluation> {
+    let images = Labelled::open(loaded, folder, split)?;
+    let count = images.count;
+    let mut accuracy = Accuracy::new();
+    let mut stage = progress.stage("evaluation", count as u64, "images");
+    let start = Instant::now();
+    for first in (0..count).step_by(batch.max(1)) {
+        let indices: Vec<u32> = (first..count.min(first + batch.max(1)))
+            .map(|i| i as u32)
+            .collect();
+        let (pixels, labels) = images.batch(&indices)?;
+        let result = loaded.model.forward(&pixels, &Taps::None, &Pass::eval())?;
+        accuracy.push(&result.logits, &labels)?;
+        stage.advance(indices.len() as u64);
+        stage.message(&format!("top-1 {:.2} %", 100.0 * accuracy.top1()?));
+    }
+    Ok(Evaluation {
+        model: loaded.name.clone(),
+        weights: loaded.origin.clone(),
+        weights_sha256: loaded.sha256.clone(),
+        data: images.name,
+        images: accuracy.samples(),
+        top1: 100.0 * accuracy.top1()?,
+        top5: 100.0 * accuracy.top5()?,
+        loss: accuracy.loss()?,
+        images_per_second: count as f64 / start.elapsed().as_secs_f64(),
+    })
+}
+
+impl Labelled {
+    fn open(loaded: &LoadedModel, folder: &Path, split: Option<&str>) -> Result<Self> {
+        match kind(folder)? {
+            Kind::Classes => Self::pictures(loaded, folder),
+            Kind::Idx => Self::idx(loaded, folder, split),
+            Kind::Pictures => Err(no_labels(folder)),
+        }
+    }
+
+    fn pictures(loaded: &LoadedModel, folder: &Path) -> Result<Self> {
+        let pictures = ImageFolder::open(folder)?;
+        let (classes, logits) = (pictures.classes().len(), loaded.model.info().classes);
+        if classes != logits {
+            return Err(Error::Classes {
+                folder: folder.to_owned(),
+                classes,
+                model: loaded.name.clone(),
+                logits,
+            });
+        }
+        Ok(Self {
+            count: pictures.len(),
+            name: folder.display().to_string(),
+            source: Source::Pictures(pictures, loaded.preprocess()?),
+        })
+    }
+
+    fn idx(loaded: &LoadedModel, folder: &Path, split: Option<&str>) -> Result<Self> {
+        let (split, set) = match split {
+            Some(split) => (split.to_owned(), idx::read_split(folder, split)?),
+            None => idx::evaluation_split(folder)?,
+        };
+        let image = loaded.model.info().image;
+        if set.shape() != image {
+            return Err(Error::ImageShape {
+                folder: folder.to_owned(),
+                images: set.shape(),
+                model: loaded.name.clone(),
+                takes: image,
+            });
+        }
+        let (count, plain) = (set.len(), Augment { flip: false });
+        let loader = Loader::new(Arc::new(set), loaded.normalise.clone(), plain, 0)?;
+        Ok(Self {
+            count,
+            name: format!("{} ({split})", folder.display()),
+            source: Source::Idx(loader),
+        })
+    }
+
+    /// Images [B, C, H, W] and labels `[B]`.
+    fn batch(&self, indices: &[u32]) -> Result<(Tensor, Tensor)> {
+        match &self.source {
+            Source::Pictures(pictures, preprocess) => {
+                let batch = pictures.batch(indices, preprocess)?;
+                let labels = batch.labels.ok_or_else(|| no_labels(self.name.as_ref()))?;
+                Ok((batch.images, labels))
+            }
+            Source::Idx(loader) => {
+                let batch = loader.batch(0, indices)?;
+                Ok((batch.images, batch.labels))
+            }
+        }
+    }
+}
+
+fn no_labels(folder: &Path) -> Error {
+    Error::NoLabels {
+        folder: folder.to_owned(),
+    }
+}
