@@ -63,7 +63,6 @@
 //! ```
 pub mod fashion_mnist;
 pub mod idx;
-pub mod old;
 
 mod batch;
 mod dataset;

@@ -41,8 +41,8 @@ pub enum Error {
         /// How its pictures are resized.
         interpolation: String,
     },
-    /// Pictures have three channels, and the model takes others.
-    #[error("{model} takes images of {channels} channels, and pictures are read with 3")]
+    /// Pictures are grey or have three channels, and the model takes others.
+    #[error("{model} takes images of {channels} channels, and pictures are read with 1 or 3")]
     Channels {
         /// The model.
         model: String,

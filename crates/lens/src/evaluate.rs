@@ -4,11 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::Tensor;
+use candle_core::Device;
 use serde::Serialize;
 use spectralkd_base::progress::Progress;
-use spectralkd_datasets::old::{Augment, Loader, Preprocess};
-use spectralkd_datasets::{ImageFolder, Kind, idx, kind};
+use spectralkd_datasets::{ImageFolder, Kind, Loader, Sampler, idx, kind};
 use spectralkd_evaluation::accuracy::Accuracy;
 use spectralkd_models::Taps;
 use spectralkd_nn::Pass;
@@ -39,18 +38,10 @@ pub struct Evaluation {
     pub images_per_second: f64,
 }
 
-/// Labelled images, batch by batch.
+/// Labelled images, and what they are called.
 struct Labelled {
-    source: Source,
-    /// Number of images.
-    count: usize,
-    /// What they are.
+    loader: Loader,
     name: String,
-}
-
-enum Source {
-    Pictures(ImageFolder, Preprocess),
-    Idx(Loader),
 }
 
 /// Runs the model over a folder of labelled images, `batch` at a time: class folders of pictures
@@ -68,18 +59,19 @@ pub fn evaluate(
     progress: &dyn Progress,
 ) -> Result<Evaluation> {
     let images = Labelled::open(loaded, folder, split)?;
-    let count = images.count;
+    let render = loaded.render()?;
+    let count = images.loader.dataset().len();
     let mut accuracy = Accuracy::new();
     let mut stage = progress.stage("evaluation", count as u64, "images");
     let start = Instant::now();
-    for first in (0..count).step_by(batch.max(1)) {
-        let indices: Vec<u32> = (first..count.min(first + batch.max(1)))
-            .map(|i| i as u32)
-            .collect();
-        let (pixels, labels) = images.batch(&indices)?;
+    for views in images.loader.stream(Sampler::plain(count, batch.max(1))?) {
+        let views = views?;
+        let labels = views.labels_tensor(&Device::Cpu)?;
+        let labels = labels.ok_or_else(|| no_labels(folder))?;
+        let pixels = render.render(&views, &Device::Cpu)?;
         let result = loaded.model.forward(&pixels, &Taps::None, &Pass::eval())?;
         accuracy.push(&result.logits, &labels)?;
-        stage.advance(indices.len() as u64);
+        stage.advance(views.len() as u64);
         stage.message(&format!("top-1 {:.2} %", 100.0 * accuracy.top1()?));
     }
     Ok(Evaluation {
@@ -116,9 +108,8 @@ impl Labelled {
             });
         }
         Ok(Self {
-            count: pictures.len(),
+            loader: loaded.pictures(Arc::new(pictures))?,
             name: folder.display().to_string(),
-            source: Source::Pictures(pictures, loaded.preprocess()?),
         })
     }
 
@@ -136,28 +127,10 @@ impl Labelled {
                 takes: image,
             });
         }
-        let (count, plain) = (set.len(), Augment { flip: false });
-        let loader = Loader::new(Arc::new(set), loaded.normalise.clone(), plain, 0)?;
         Ok(Self {
-            count,
+            loader: loaded.as_they_are(Arc::new(set))?,
             name: format!("{} ({split})", folder.display()),
-            source: Source::Idx(loader),
         })
-    }
-
-    /// Images [B, C, H, W] and labels `[B]`.
-    fn batch(&self, indices: &[u32]) -> Result<(Tensor, Tensor)> {
-        match &self.source {
-            Source::Pictures(pictures, preprocess) => {
-                let batch = pictures.batch(indices, preprocess)?;
-                let labels = batch.labels.ok_or_else(|| no_labels(self.name.as_ref()))?;
-                Ok((batch.images, labels))
-            }
-            Source::Idx(loader) => {
-                let batch = loader.batch(0, indices)?;
-                Ok((batch.images, batch.labels))
-            }
-        }
     }
 }
 

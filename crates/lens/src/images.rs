@@ -1,10 +1,10 @@
 //! Where a model's images come from.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use candle_core::Tensor;
-use spectralkd_datasets::ImageFolder;
-use spectralkd_datasets::old::Preprocess;
+use candle_core::{Device, Tensor};
+use spectralkd_datasets::{BatchRequest, Batches, DatasetError, ImageFolder, Loader, Render};
 use spectralkd_models::tensor_file::Slices;
 
 use crate::LoadedModel;
@@ -31,7 +31,42 @@ pub struct ModelImages {
 
 enum Source {
     Tensor(Slices),
-    Folder(ImageFolder, Preprocess),
+    Folder(Box<Folder>),
+}
+
+/// Pictures, read ahead as long as they are asked for in order.
+struct Folder {
+    loader: Loader,
+    render: Render,
+    /// The first image of the batch that comes next, the images of a batch, and those batches.
+    stream: Option<(usize, usize, Batches)>,
+}
+
+impl Folder {
+    /// Images `first .. first + size`, of which there are `count` in all.
+    fn batch(&mut self, first: usize, size: usize, count: usize) -> Result<Tensor> {
+        // The last batch may be smaller than the others.
+        let goes_on =
+            |next: usize, of: usize| next == first && (of == size || first + size == count);
+        if !self
+            .stream
+            .as_ref()
+            .is_some_and(|(next, of, _)| goes_on(*next, *of))
+        {
+            let batch = move |from: usize| {
+                let indices: Vec<u32> = (from..count.min(from + size)).map(|i| i as u32).collect();
+                BatchRequest::plain(&indices)
+            };
+            let requests = (first..count).step_by(size.max(1)).map(batch);
+            self.stream = Some((first, size, self.loader.stream(requests)));
+        }
+        let Some((next, _, batches)) = &mut self.stream else {
+            return Err(Error::from(DatasetError::EmptyBatch));
+        };
+        *next += size;
+        let views = batches.next().ok_or(DatasetError::EmptyBatch)??;
+        Ok(self.render.render(&views, &Device::Cpu)?)
+    }
 }
 
 impl ModelImages {
@@ -66,7 +101,11 @@ impl ModelImages {
                 let pictures = ImageFolder::open(folder)?;
                 Ok(Self {
                     count: pictures.len(),
-                    source: Source::Folder(pictures, loaded.preprocess()?),
+                    source: Source::Folder(Box::new(Folder {
+                        loader: loaded.pictures(Arc::new(pictures))?,
+                        render: loaded.render()?,
+                        stream: None,
+                    })),
                 })
             }
         }
@@ -94,10 +133,7 @@ impl ModelImages {
     pub fn batch(&mut self, first: usize, count: usize) -> Result<Tensor> {
         match &mut self.source {
             Source::Tensor(slices) => Ok(slices.read(first, count)?),
-            Source::Folder(pictures, preprocess) => {
-                let indices: Vec<u32> = (first..first + count).map(|i| i as u32).collect();
-                Ok(pictures.batch(&indices, preprocess)?.images)
-            }
+            Source::Folder(folder) => folder.batch(first, count, self.count),
         }
     }
 
@@ -105,8 +141,8 @@ impl ModelImages {
     pub fn names(&self) -> Option<Vec<String>> {
         match &self.source {
             Source::Tensor(_) => None,
-            Source::Folder(pictures, _) => {
-                let name = |i| pictures.path(i).display().to_string();
+            Source::Folder(folder) => {
+                let name = |i| folder.loader.dataset().name(i);
                 Some((0..self.count).map(name).collect())
             }
         }

@@ -1,13 +1,13 @@
 //! A model with its weights, found by name.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::Device;
 use spectralkd_base::digest::file_sha256;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
-use spectralkd_datasets::Normalise;
-use spectralkd_datasets::old::Preprocess;
+use spectralkd_datasets::{Dataset, Geometry, Loader, Normalise, Pipeline, Render};
 use spectralkd_models::export::{self, Preprocessing};
 use spectralkd_models::{ModelConfig, VisionModel, registry, weights};
 
@@ -37,6 +37,9 @@ pub struct ModelRequest {
     /// Other sizes than the model's own.
     pub sizes: Sizes,
 }
+
+/// Batches that are made ahead of the one in use.
+const AHEAD: usize = 2;
 
 /// A frozen model and where it came from.
 pub struct LoadedModel {
@@ -107,29 +110,55 @@ impl LoadedModel {
         )
     }
 
-    /// The way from a picture to the model's input.
+    /// Views of these pictures as timm evaluates the model, made ahead of their use; [`LoadedModel::render`] brings them
+    /// to the model's input. Where the model takes grey images, they are grey.
     ///
     /// # Errors
-    /// The model takes no colour pictures, or pictures that were resized in another way than timm's usual one.
-    pub fn preprocess(&self) -> Result<Preprocess> {
-        let [channels, height, width] = self.model.info().image;
+    /// The model takes images of other channels than grey or colour, or pictures that were resized in another way than
+    /// timm's usual one.
+    pub fn pictures(&self, pictures: Arc<dyn Dataset>) -> Result<Loader> {
         if self.preprocessing.interpolation != "bicubic" {
             return Err(Error::Interpolation {
                 model: self.name.clone(),
                 interpolation: self.preprocessing.interpolation.clone(),
             });
         }
-        if channels != 3 {
+        let crop_pct = self.preprocessing.crop_pct;
+        self.loader(pictures, Geometry::Centre { crop_pct })
+    }
+
+    /// Views of images that have the model's size already.
+    ///
+    /// # Errors
+    /// The model takes images of other channels than grey or colour.
+    pub fn as_they_are(&self, images: Arc<dyn Dataset>) -> Result<Loader> {
+        self.loader(images, Geometry::AsIs)
+    }
+
+    fn loader(&self, images: Arc<dyn Dataset>, geometry: Geometry) -> Result<Loader> {
+        let [channels, height, width] = self.model.info().image;
+        if channels != 1 && channels != 3 {
             return Err(Error::Channels {
                 model: self.name.clone(),
                 channels,
             });
         }
-        Ok(Preprocess {
-            size: [height, width],
-            crop_pct: self.preprocessing.crop_pct,
-            normalise: self.normalise.clone(),
-        })
+        let pipeline = Pipeline::new([height, width], channels, geometry);
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Loader::new(images, Arc::new(pipeline), workers, AHEAD)?)
+    }
+
+    /// From views to the model's input.
+    ///
+    /// # Errors
+    /// A normalisation of other channels than the model's.
+    pub fn render(&self) -> Result<Render> {
+        let [channels, height, width] = self.model.info().image;
+        Ok(Render::new(
+            [height, width],
+            channels,
+            self.normalise.clone(),
+        )?)
     }
 }
 
