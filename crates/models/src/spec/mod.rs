@@ -138,7 +138,7 @@ impl ModelSpec {
     }
 
     /// The model's configuration: what is written; for the rest `defaults`; for what these do not have, the sizes of
-    /// the registry's entry.
+    /// the registry's entry. Without `drop_path` there is none, whatever timm's model of that name starts with.
     ///
     /// # Errors
     /// [`Error::Config`] names the key that is at fault, and also one that is missing: sizes written out without
@@ -157,13 +157,13 @@ impl ModelSpec {
         let classes = classes.or(of_entry(ModelConfig::num_classes));
         let channels = self.in_chans.or(defaults.in_chans);
         let channels = channels.or(of_entry(ModelConfig::in_chans));
-        let mut config = config
+        let config = config
             .with_img_size(given("img_size", img_size)?)
             .with_num_classes(given("num_classes", classes)?)
             .with_in_chans(given("in_chans", channels)?);
-        if let Some(probability) = self.drop_path {
-            config = config.with_drop_path(probability);
-        }
+        // A name stands for a model, not for a recipe: timm's Swin would come with a drop path of 0.1.
+        let drop_path = self.drop_path.unwrap_or(NO_DROP_PATH);
+        let config = config.with_drop_path(drop_path);
         config.validate()?;
         Ok(config)
     }
