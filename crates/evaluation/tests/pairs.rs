@@ -80,7 +80,10 @@ fn bad_scores_are_errors() {
     assert!(choose(Strategy::Paper, 2, &bare).is_ok());
     for strategy in [Strategy::Intensity, Strategy::Cka, Strategy::Monotone] {
         let missing = problem(strategy, 2, &bare);
-        assert!(matches!(missing, PairsProblem::Missing(_)), "{missing:?}");
+        assert!(
+            matches!(missing, PairsProblem::NotMeasured(_)),
+            "{missing:?}"
+        );
     }
     let with = |change: fn(&mut Scores)| {
         let mut scores = scores();

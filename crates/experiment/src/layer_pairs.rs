@@ -11,7 +11,7 @@ use candle_core::Device;
 use spectralkd_base::files::{write_atomic, write_json};
 use spectralkd_base::progress::Progress;
 use spectralkd_distillation::{FrozenTeacher, Student};
-use spectralkd_evaluation::compare::{self, Held};
+use spectralkd_evaluation::compare::{self, FeatureTensors};
 use spectralkd_evaluation::pairs::{Choice, Scores, Strategy, choose as choose_by};
 use spectralkd_losses::Pairs;
 use spectralkd_models::{Taps, VisionModel};
@@ -135,11 +135,11 @@ fn measure(
     let config = images.student(&experiment.model)?;
     let render = images.render(config.info()?.image, None)?;
     let student = Student::new(&config, None, render, seed)?;
-    let features = |name: &str, model: &dyn VisionModel, images| -> Result<Held> {
+    let features = |name: &str, model: &dyn VisionModel, images| -> Result<FeatureTensors> {
         let output = model.forward(&images, &Taps::All, &Pass::eval())?;
         let maps = output.features.into_iter();
         let detached = maps.map(|(i, map)| (i, map.detach())).collect();
-        Ok(Held::new(name, detached)?)
+        Ok(FeatureTensors::new(name, detached)?)
     };
     let cpu = Device::Cpu;
     let ours = student.render.render(&views, &cpu)?;

@@ -10,8 +10,7 @@
 use std::path::PathBuf;
 
 use spectralkd_report::figure::{
-    Axis, BarChart, Figure, Group, HeatMap, IntervalPlot, LineChart, Mark, Panel, Series,
-    SmallMultiples,
+    Axis, Figure, HeatMap, IntervalPlot, LineChart, Panel, Series, SmallMultiples,
 };
 use spectralkd_report::page::{Cell, Column, Report, Section, Table};
 use spectralkd_report::statistics::{Judgement, Summary};
@@ -48,15 +47,12 @@ fn figures() -> Outcome<Vec<Figure>> {
         many_curves()?,
         verdicts()?,
         crowded_verdicts()?,
-        intensity()?,
         intensity_over_depth()?,
-        intensity_panels()?,
         spectra()?,
         trajectory()?,
         pairs()?,
         large_pairs()?,
         chosen_pairs()?,
-        scatter()?,
     ])
 }
 
@@ -126,9 +122,9 @@ fn verdicts() -> Outcome<Figure> {
     Ok(IntervalPlot::new("verdicts", "Difference to logits only")
         .caption("Rings: one seed each. Thick line: 95 % paired t-interval of the mean.")
         .x(Axis::new("difference in top-1 accuracy").unit("percentage points"))
-        .styled_row("no distillation", judged(&[-1.1, -0.9, -1.2], 0.5)?, 0)
-        .styled_row("logits + spectral", judged(&[0.2, 0.9, 0.6], 0.5)?, 2)
-        .styled_row("logits + MSE", judged(&[0.8, 0.86, 0.95], 0.5)?, 3)
+        .row("no distillation", judged(&[-1.1, -0.9, -1.2], 0.5)?, 0)
+        .row("logits + spectral", judged(&[0.2, 0.9, 0.6], 0.5)?, 2)
+        .row("logits + MSE", judged(&[0.8, 0.86, 0.95], 0.5)?, 3)
         .draw()?)
 }
 
@@ -139,8 +135,9 @@ fn crowded_verdicts() -> Outcome<Figure> {
             .row(
                 "logits + plain feature MSE at the measured ratio of the losses",
                 judged(&[2.0, 2.5, 3.3], 0.05)?,
+                0,
             )
-            .row("one seed only", judged(&[3.0], 0.05)?)
+            .row("one seed only", judged(&[3.0], 0.05)?, 1)
             .draw()?,
     )
 }
@@ -150,19 +147,6 @@ fn depth(layers: usize, scale: f64) -> Vec<f64> {
     let at = |l: usize| l as f64 / (layers - 1) as f64;
     let u = |x: f64| 0.02 + 0.11 * (x - 0.45).powi(4) * 10.0 + 0.004 * (9.0 * x).sin();
     (0..layers).map(|l| scale * u(at(l))).collect()
-}
-
-fn intensity() -> Outcome<Figure> {
-    let layers = (0..24).map(|l| l.to_string()).collect();
-    let pad = |values: Vec<f64>| (0..24).map(|l| values.get(l).copied()).collect();
-    Ok(BarChart::new("intensity", "Intensity over depth")
-        .caption("Mean of all channel bins, DC included, over 1,000 test images.")
-        .categories("layer", layers)
-        .y(Axis::new("normalised intensity"))
-        .group(Group::new("CaiT teacher", pad(depth(24, 1.0))))
-        .group(Group::new("DeiT, logits only", pad(depth(12, 0.8))))
-        .group(Group::new("DeiT, logits + spectral", pad(depth(12, 1.1))))
-        .draw()?)
 }
 
 fn intensity_over_depth() -> Outcome<Figure> {
@@ -182,24 +166,6 @@ fn intensity_over_depth() -> Outcome<Figure> {
         chart = chart.series(Series::new(*name, points).band(band).style(i));
     }
     Ok(chart.draw()?)
-}
-
-fn intensity_panels() -> Outcome<Figure> {
-    let panel = |name: &str, layers, scale, style| {
-        let series = Series::over_index(name, &depth(layers, scale)).style(style);
-        Panel::new(name).series(series)
-    };
-    Ok(SmallMultiples::new(
-        "intensity-panels",
-        "Intensity over depth, a panel per model",
-    )
-    .x(Axis::new("layer").whole())
-    .y(Axis::new("intensity").unit("feature units"))
-    .mark(Mark::Bars)
-    .panel(panel("CaiT teacher", 24, 1.0, 4))
-    .panel(panel("logits only", 12, 0.8, 1))
-    .panel(panel("logits + spectral", 12, 1.1, 2))
-    .draw()?)
 }
 
 fn spectra() -> Outcome<Figure> {
@@ -249,16 +215,9 @@ fn grid(id: &str, rows: usize, columns: usize) -> Outcome<Figure> {
     let names = |n: usize| (0..n).map(|l| l.to_string()).collect::<Vec<_>>();
     let values = (0..rows).map(|r| (0..columns).map(|c| value(r, c)).collect());
     Ok(HeatMap::new(id, "Spectral loss of every pair of layers")
-        .caption("White frames: the pairs that are distilled.")
         .rows("student layer", names(rows))
         .columns("teacher layer", names(columns))
         .values(Axis::new("spectral loss").logarithmic(), values.collect())
-        .mark(vec![
-            (0, 0),
-            (1, 1),
-            (rows - 2, columns - 2),
-            (rows - 1, columns - 1),
-        ])
         .draw()?)
 }
 
@@ -288,31 +247,16 @@ fn chosen_pairs() -> Outcome<Figure> {
     )
 }
 
-fn scatter() -> Outcome<Figure> {
-    let cloud = |a: f64| {
-        let point = |i: u32| (f64::from(i % 7) + a, (f64::from(i * 37 % 11) - 5.0) * a);
-        (0..20).map(point).collect()
-    };
-    Ok(LineChart::new("scatter", "Points without lines")
-        .x(Axis::new("teacher intensity").unit("feature units"))
-        .y(Axis::new("student intensity").unit("feature units"))
-        .series(Series::new("spectral", cloud(0.5)).scattered())
-        .series(Series::new("logits only", cloud(1.0)).scattered())
-        .draw()?)
-}
-
 fn table() -> Outcome<Table> {
-    let mut table = Table::new("Top-1 accuracy after the last epoch, 10,000 test images")
-        .columns([
+    let mut table =
+        Table::new("Top-1 accuracy after the last epoch, 10,000 test images").columns([
             Column::text("variant"),
             Column::number("top-1").unit("%, mean ± sd"),
             Column::number("seeds"),
             Column::number("difference").unit("to logits only, points"),
             Column::number("95 % interval").unit("paired, points"),
             Column::text("at least +0.5 points"),
-        ])
-        .note("sd: standard deviation over seeds. The interval is Student's, over differences paired by seed.")
-        .csv("table.csv", "variant,top1\nlogits only,81.5\n");
+        ]);
     let results = [
         ("no distillation", [80.4, 80.6, 80.3]),
         ("logits only", [81.5, 81.5, 81.5]),
@@ -334,11 +278,7 @@ fn table() -> Outcome<Table> {
             ]),
             None => cells.extend([Cell::none(), Cell::none(), Cell::none()]),
         }
-        table = if name == "logits + spectral" {
-            table.strong_row(cells)
-        } else {
-            table.row(cells)
-        };
+        table = table.row(cells);
     }
     Ok(table.row([
         Cell::text("linear classifier on pixels"),
@@ -365,17 +305,11 @@ fn report() -> Outcome<Report> {
         named_curves()?,
         trajectory()?,
     ];
-    let depth = [
-        intensity()?,
-        intensity_over_depth()?,
-        intensity_panels()?,
-        spectra()?,
-    ];
+    let depth = [intensity_over_depth()?, spectra()?];
     let other = [
         pairs()?,
         large_pairs()?,
         chosen_pairs()?,
-        scatter()?,
         many_curves()?,
         crowded_verdicts()?,
     ];
@@ -416,6 +350,5 @@ fn report() -> Outcome<Report> {
                 ])
                 .details("Resolved configuration", config)
                 .files([("every run's result", "results.csv"), ("one figure", "pairs.svg")]),
-        )
-        .footer("Drawn by the gallery of spectralkd-evaluation."))
+        ))
 }

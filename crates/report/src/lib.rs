@@ -22,7 +22,7 @@
 //!
 //! let figure = IntervalPlot::new("differences", "Differences to logits only")
 //!     .x(Axis::new("difference in top-1").unit("percentage points"))
-//!     .row("logits + spectral", judged.clone())
+//!     .row("logits + spectral", judged.clone(), 0)
 //!     .draw()?;
 //! let page = Report::new("Does the spectral loss help?")
 //!     .verdict("It adds at least half a point.", judged.verdict(), words)

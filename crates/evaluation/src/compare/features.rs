@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// comparison need not hold them all.
 ///
 /// A file, a cache or a model that computes them on demand can stand behind it;
-/// [`Held`] is the one for tensors in memory. Slices are read more than once.
+/// [`FeatureTensors`] is the one for tensors in memory. Slices are read more than once.
 pub trait Features {
     /// What the model is called in tables, figures and errors.
     fn name(&self) -> &str;
@@ -36,13 +36,13 @@ pub trait Features {
 
 /// Features that are tensors in memory.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct FeatureTensors {
     name: String,
     images: usize,
     layers: Vec<(usize, [usize; 3], Tensor)>,
 }
 
-impl Held {
+impl FeatureTensors {
     /// The features (layer index, `[N, C, H, W]`) of a model on N images, in
     /// depth order.
     ///
@@ -69,7 +69,7 @@ impl Held {
     }
 }
 
-impl Features for Held {
+impl Features for FeatureTensors {
     fn name(&self) -> &str {
         &self.name
     }

@@ -34,14 +34,14 @@
 //! ```
 //! use candle_core::{Device, Tensor};
 //! use spectralkd_base::progress::Silent;
-//! use spectralkd_evaluation::compare::{Held, Options, compare};
+//! use spectralkd_evaluation::compare::{FeatureTensors, Options, compare};
 //!
 //! // Four images, a student's layer of 1 channel and a teacher's of 2.
 //! let wave = |n: u32| Tensor::arange(0f32, n as f32, &Device::Cpu)?.sin();
 //! let student = wave(4 * 16)?.reshape((4, 1, 4, 4))?;
 //! let teacher = Tensor::cat(&[&student, &student], 1)?;
-//! let mut a = Held::new("student", vec![(0, student)])?;
-//! let mut b = Held::new("teacher", vec![(0, teacher)])?;
+//! let mut a = FeatureTensors::new("student", vec![(0, student)])?;
+//! let mut b = FeatureTensors::new("teacher", vec![(0, teacher)])?;
 //!
 //! let comparison = compare(&mut a, &mut b, &Options::default(), &Silent)?;
 //! let row = &comparison.rows[0];
@@ -61,7 +61,7 @@ mod meeting;
 mod pass;
 
 pub use comparison::{Comparison, Layer, PairRow, Side};
-pub use features::{Features, Held};
+pub use features::{FeatureTensors, Features};
 pub use measure::Measure;
 pub use meeting::Pooled;
 

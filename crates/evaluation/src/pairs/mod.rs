@@ -92,7 +92,7 @@ fn places(
         }
         Strategy::Intensity => {
             let intensities = scores.intensities.as_ref();
-            let (student, teacher) = intensities.ok_or(PairsProblem::Missing("intensities"))?;
+            let (student, teacher) = intensities.ok_or(PairsProblem::NotMeasured("intensities"))?;
             let pairs = intensity::highest(student, count)
                 .into_iter()
                 .zip(intensity::highest(teacher, count));
@@ -101,12 +101,12 @@ fn places(
         }
         Strategy::Cka => {
             let cka = scores.cka.as_ref();
-            let cka = cka.ok_or(PairsProblem::Missing("the CKA of all pairs"))?;
+            let cka = cka.ok_or(PairsProblem::NotMeasured("the CKA of all pairs"))?;
             let pairs = matching::heaviest(cka, count).ok_or(PairsProblem::Undefined)?;
             (pairs, Some((Score::Cka, cka.clone())))
         }
         Strategy::Monotone => {
-            let missing = PairsProblem::Missing("the spectrum distances of all pairs");
+            let missing = PairsProblem::NotMeasured("the spectrum distances of all pairs");
             let distance = distance.ok_or(missing)?;
             let pairs = monotone::shortest(distance, count);
             (pairs, Some((Score::SpectrumDistance, some(distance))))

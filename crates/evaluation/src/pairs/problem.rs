@@ -27,7 +27,7 @@ pub enum PairsProblem {
     },
     /// What the strategy chooses by was not measured.
     #[error("it needs {0}, which were not measured; compare the two models first")]
-    Missing(&'static str),
+    NotMeasured(&'static str),
     /// Scores of another number of layers.
     #[error("{what} are given for {got:?} layers of student and teacher, of {want:?}")]
     Shape {

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use spectralkd_base::progress::Silent;
 use spectralkd_evaluation::Error;
-use spectralkd_evaluation::compare::{Features, Held, Measure, Options, compare};
+use spectralkd_evaluation::compare::{FeatureTensors, Features, Measure, Options, compare};
 use spectralkd_report::csv::Reader;
 
 use super::{model, noise, pair, run};
@@ -43,7 +43,7 @@ fn layers_that_never_change_have_no_cka() {
 }
 
 /// Features that misbehave at one layer.
-struct Odd(Held, fn(Tensor) -> Result<Tensor, String>);
+struct Odd(FeatureTensors, fn(Tensor) -> Result<Tensor, String>);
 
 impl Features for Odd {
     fn name(&self) -> &str {
@@ -110,5 +110,8 @@ fn bad_features_are_errors() {
         Error::Features { layer: 0, .. }
     ));
     let ragged = vec![(0, x.clone()), (1, x.narrow(0, 0, 1).unwrap())];
-    assert!(matches!(Held::new("x", ragged), Err(Error::Shape { .. })));
+    assert!(matches!(
+        FeatureTensors::new("x", ragged),
+        Err(Error::Shape { .. })
+    ));
 }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use candle_core::{Device, Tensor};
 use spectralkd_base::progress::Silent;
 use spectralkd_base::random::Stream;
-use spectralkd_evaluation::compare::{Comparison, Held, Options, PairRow, compare};
+use spectralkd_evaluation::compare::{Comparison, FeatureTensors, Options, PairRow, compare};
 
 fn noise(name: &str, shape: [usize; 4]) -> Tensor {
     let mut stream = Stream::new(11, name);
@@ -22,8 +22,8 @@ fn noise(name: &str, shape: [usize; 4]) -> Tensor {
     Tensor::from_vec(values, &shape[..], &Device::Cpu).unwrap()
 }
 
-fn model(name: &str, layers: Vec<(usize, Tensor)>) -> Held {
-    Held::new(name, layers).unwrap()
+fn model(name: &str, layers: Vec<(usize, Tensor)>) -> FeatureTensors {
+    FeatureTensors::new(name, layers).unwrap()
 }
 
 fn run(a: &[(usize, Tensor)], b: &[(usize, Tensor)]) -> Comparison {

@@ -40,13 +40,13 @@ pub fn differences(experiment: &Experiment, table: &Table) -> Result<Option<Figu
     for (i, row) in table.rows.iter().enumerate() {
         if let Some(judged) = &row.difference {
             let text = format!("{} − {}", row.label, label(&comparison.baseline));
-            plot = plot.styled_row(text, judged.clone(), style(experiment, row, i));
+            plot = plot.row(text, judged.clone(), style(experiment, row, i));
             rows += 1;
         }
     }
     if let (Some(judged), Some(control)) = (&table.control, &comparison.control) {
         let text = format!("{} − {}", label(&comparison.candidate), label(control));
-        plot = plot.styled_row(text, judged.clone(), TEACHER_STYLE);
+        plot = plot.row(text, judged.clone(), TEACHER_STYLE);
         rows += 1;
     }
     Ok(if rows == 0 { None } else { Some(plot.draw()?) })

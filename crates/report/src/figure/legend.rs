@@ -11,10 +11,6 @@ use super::text;
 pub(crate) enum Key {
     /// Line and marker of a style.
     Line(usize),
-    /// Marker of a style.
-    Marker(usize),
-    /// Bar of a style.
-    Bar(usize),
     /// The dashed line of a reference value.
     Reference,
 }
@@ -65,11 +61,11 @@ impl Legend {
     }
 
     /// Draws it below `top`.
-    pub(crate) fn draw(&self, svg: &mut Svg, figure: &str, top: f64) {
+    pub(crate) fn draw(&self, svg: &mut Svg, top: f64) {
         for (i, row) in self.rows.iter().enumerate() {
             let y = top + i as f64 * (LINE + 2.0) + LINE / 2.0 + 2.0;
             for (x, entry) in row {
-                key(svg, figure, entry.key, *x, y);
+                key(svg, entry.key, *x, y);
                 let x = x + KEY + 6.0;
                 svg.label(x, y + 5.0, "name", Anchor::Start, &entry.label);
             }
@@ -77,7 +73,7 @@ impl Legend {
     }
 }
 
-fn key(svg: &mut Svg, figure: &str, key: Key, x: f64, y: f64) {
+fn key(svg: &mut Svg, key: Key, x: f64, y: f64) {
     match key {
         Key::Line(style) => {
             let points = svg.points(&[(x, y), (x + KEY, y)]);
@@ -92,11 +88,6 @@ fn key(svg: &mut Svg, figure: &str, key: Key, x: f64, y: f64) {
             }
             svg.leaf("polyline", &attributes);
             palette::marker(svg, style, x + KEY / 2.0, y);
-        }
-        Key::Marker(style) => palette::marker(svg, style, x + KEY / 2.0, y),
-        Key::Bar(style) => {
-            let across = (x + 4.0, x + KEY - 2.0);
-            super::marks::bar(svg, figure, style, across, (y - 7.0, y + 7.0));
         }
         Key::Reference => svg.line("mark", (x, y), (x + KEY, y)),
     }

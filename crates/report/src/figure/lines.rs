@@ -1,4 +1,4 @@
-//! Line charts: learning curves, trajectories, intensity over depth, scatter.
+//! Line charts: learning curves, trajectories, intensity over depth.
 
 use super::axis::Axis;
 use super::legend::{Entry, Key, Legend, spread};
@@ -106,7 +106,7 @@ impl LineChart {
         };
 
         let mut svg = Svg::new();
-        legend.draw(&mut svg, &head.id, 0.0);
+        legend.draw(&mut svg, 0.0);
         y_title.at_left(&mut svg, legend.height());
         plot.y_grid(&mut svg, &y_ticks, true);
         let x_ticks = plot::x_ticks(&self.x, x_ends, width - 2.0 * inset);
@@ -147,9 +147,8 @@ impl LineChart {
 
     /// Whether the names fit beside the lines.
     fn direct(&self) -> bool {
-        let connected = self.series.iter().all(|s| s.connected);
         let count = self.series.len() + self.references.len();
-        connected && count <= DIRECT && self.widest() <= DIRECT_WIDTH
+        count <= DIRECT && self.widest() <= DIRECT_WIDTH
     }
 
     fn widest(&self) -> f64 {
@@ -192,11 +191,7 @@ impl LineChart {
 
     fn entries(&self) -> Vec<Entry> {
         let series = self.series.iter().enumerate().map(|(i, s)| Entry {
-            key: if s.connected {
-                Key::Line(s.style_at(i))
-            } else {
-                Key::Marker(s.style_at(i))
-            },
+            key: Key::Line(s.style_at(i)),
             label: s.label.clone(),
         });
         let references = self.references.iter().map(|(label, _)| Entry {

@@ -1,9 +1,9 @@
-//! What stands for data: lines, bands, markers, bars.
+//! What stands for data: lines, bands, markers.
 
+use super::palette;
 use super::plot::Plot;
 use super::series::Series;
 use super::svg::{Svg, Value};
-use super::{hatch, palette};
 
 /// The band around a series, drawn below all lines.
 pub(crate) fn band(svg: &mut Svg, plot: &Plot, series: &Series, style: usize) {
@@ -26,7 +26,7 @@ pub(crate) fn band(svg: &mut Svg, plot: &Plot, series: &Series, style: usize) {
 
 /// The line through a series.
 pub(crate) fn line(svg: &mut Svg, plot: &Plot, series: &Series, style: usize, fine: bool) {
-    if !series.connected || series.points.len() < 2 {
+    if series.points.len() < 2 {
         return;
     }
     let places: Vec<_> = series.points.iter().map(|&p| plot.at(p)).collect();
@@ -43,11 +43,11 @@ pub(crate) fn line(svg: &mut Svg, plot: &Plot, series: &Series, style: usize, fi
     svg.leaf("polyline", &attributes);
 }
 
-/// Markers on a series: on every point of a short or scattered one, on about
-/// eight points of a long one, at other places for every style.
+/// Markers on a series: on every point of a short one, on about eight points of
+/// a long one, at other places for every style.
 pub(crate) fn markers(svg: &mut Svg, plot: &Plot, series: &Series, style: usize) {
     let count = series.points.len();
-    let (every, first) = if !series.connected || count <= 20 {
+    let (every, first) = if count <= 20 {
         (1, 0)
     } else {
         let every = count.div_ceil(8);
@@ -57,29 +57,4 @@ pub(crate) fn markers(svg: &mut Svg, plot: &Plot, series: &Series, style: usize)
         let (x, y) = plot.at(point);
         palette::marker(svg, style, x, y);
     }
-}
-
-/// A bar between two heights of the page.
-pub(crate) fn bar(svg: &mut Svg, figure: &str, style: usize, x: (f64, f64), y: (f64, f64)) {
-    let class = format!("bar c{style}");
-    let fill = format!("url(#{})", hatch::id(figure, style));
-    let (top, bottom) = (y.0.min(y.1), y.0.max(y.1));
-    svg.leaf(
-        "rect",
-        &[
-            ("class", Value::Text(&class)),
-            ("x", x.0.into()),
-            ("y", top.into()),
-            ("width", (x.1 - x.0).into()),
-            ("height", (bottom - top).into()),
-            ("fill", Value::Text(&fill)),
-        ],
-    );
-}
-
-/// A vertical interval with caps.
-pub(crate) fn whisker(svg: &mut Svg, x: f64, low: f64, high: f64, cap: f64) {
-    svg.line("whisker", (x, low), (x, high));
-    svg.line("whisker", (x - cap, low), (x + cap, low));
-    svg.line("whisker", (x - cap, high), (x + cap, high));
 }

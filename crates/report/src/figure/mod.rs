@@ -1,10 +1,9 @@
 //! Figures that a paper could print, as SVG, each with its data as CSV.
 //!
-//! A builder per kind ([`LineChart`], [`BarChart`], [`SmallMultiples`],
-//! [`IntervalPlot`], [`HeatMap`]) checks its data and draws a [`Figure`]:
-//! axes with names and units, round ticks, colours for the colour-blind and
-//! dashes, markers and hatches for black and white. The output depends on the
-//! data alone, byte for byte.
+//! A builder per kind ([`LineChart`], [`SmallMultiples`], [`IntervalPlot`],
+//! [`HeatMap`]) checks its data and draws a [`Figure`]: axes with names and
+//! units, round ticks, colours for the colour-blind, dashes and markers for
+//! black and white. The output depends on the data alone, byte for byte.
 //!
 //! A figure has two forms. [`Figure::inline`] goes into an HTML page and takes
 //! its colours from the custom properties of [`page_style`], so that it
@@ -26,8 +25,6 @@
 //! ```
 
 mod axis;
-mod bars;
-mod hatch;
 mod heat;
 mod intervals;
 mod legend;
@@ -46,11 +43,10 @@ mod text;
 mod ticks;
 
 pub use axis::Axis;
-pub use bars::{BarChart, Group};
 pub use heat::HeatMap;
 pub use intervals::IntervalPlot;
 pub use lines::LineChart;
-pub use multiples::{Mark, Panel, SmallMultiples};
+pub use multiples::{Panel, SmallMultiples};
 pub use palette::STYLES;
 pub use series::Series;
 

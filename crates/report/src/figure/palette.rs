@@ -3,7 +3,7 @@
 //! The colours of series are Okabe and Ito's (*Color Universal Design*, 2008),
 //! which people with the common kinds of colour blindness can tell apart; on a
 //! dark page the dark ones are lightened. Colour never stands alone: each
-//! style has a dash, a marker and a hatch of its own for black and white.
+//! style has a dash and a marker of its own for black and white.
 
 use super::svg::{Svg, Value};
 

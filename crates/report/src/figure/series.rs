@@ -11,7 +11,6 @@ pub struct Series {
     pub(crate) points: Vec<(f64, f64)>,
     pub(crate) band: Option<Vec<(f64, f64)>>,
     pub(crate) style: Option<usize>,
-    pub(crate) connected: bool,
 }
 
 impl Series {
@@ -22,14 +21,7 @@ impl Series {
             points,
             band: None,
             style: None,
-            connected: true,
         }
-    }
-
-    /// Values at x = 0, 1, 2...
-    pub fn over_index(label: impl Into<String>, values: &[f64]) -> Self {
-        let points = values.iter().enumerate().map(|(i, &v)| (i as f64, v));
-        Self::new(label, points.collect())
     }
 
     /// A band from low to high around every point, such as the smallest and
@@ -44,12 +36,6 @@ impl Series {
     /// in all figures; without it the place in the list decides.
     pub fn style(mut self, style: usize) -> Self {
         self.style = Some(style);
-        self
-    }
-
-    /// Leaves out the line between the points.
-    pub fn scattered(mut self) -> Self {
-        self.connected = false;
         self
     }
 

@@ -7,7 +7,6 @@ use std::fmt::Write;
 #[derive(Debug, Default)]
 pub(crate) struct Svg {
     out: String,
-    open: Vec<&'static str>,
     broken: bool,
 }
 
@@ -48,20 +47,6 @@ pub(crate) enum Anchor {
 impl Svg {
     pub(crate) fn new() -> Self {
         Self::default()
-    }
-
-    /// Opens an element; [`Svg::close`] closes it.
-    pub(crate) fn open(&mut self, name: &'static str, attributes: &[(&str, Value)]) {
-        self.start(name, attributes);
-        self.out.push('>');
-        self.open.push(name);
-    }
-
-    /// Closes the element that was opened last.
-    pub(crate) fn close(&mut self) {
-        if let Some(name) = self.open.pop() {
-            let _ = write!(self.out, "</{name}>");
-        }
     }
 
     /// An element without content.
@@ -140,10 +125,9 @@ impl Svg {
         }
     }
 
-    /// The fragment, or none when a coordinate was not finite or an element
-    /// stayed open.
+    /// The fragment, or none when a coordinate was not finite.
     pub(crate) fn finish(self) -> Option<String> {
-        (!self.broken && self.open.is_empty()).then_some(self.out)
+        (!self.broken).then_some(self.out)
     }
 
     fn start(&mut self, name: &'static str, attributes: &[(&str, Value)]) {
@@ -206,8 +190,5 @@ mod tests {
             svg.line("axis", (0.0, bad), (1.0, 1.0));
             assert_eq!(svg.finish(), None);
         }
-        let mut svg = Svg::new();
-        svg.open("g", &[]);
-        assert_eq!(svg.finish(), None);
     }
 }

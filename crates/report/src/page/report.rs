@@ -18,7 +18,6 @@ pub struct Report {
     verdicts: Vec<Claim>,
     lead: Vec<String>,
     sections: Vec<Section>,
-    footer: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +37,6 @@ impl Report {
             verdicts: Vec::new(),
             lead: Vec::new(),
             sections: Vec::new(),
-            footer: None,
         }
     }
 
@@ -84,12 +82,6 @@ impl Report {
         self
     }
 
-    /// Sets the last line of the page.
-    pub fn footer(mut self, text: impl Into<String>) -> Self {
-        self.footer = Some(text.into());
-        self
-    }
-
     /// The page.
     ///
     /// # Errors
@@ -129,9 +121,6 @@ impl Report {
         }
         for (section, id) in self.sections.iter().zip(&ids) {
             body += &section.html(id)?;
-        }
-        if let Some(footer) = &self.footer {
-            body += &format!("<footer>{}</footer>\n", inline(footer));
         }
         Ok(format!(
             "<!DOCTYPE html>\n<html lang=\"en-GB\">\n<head>\n<meta charset=\"utf-8\">\n\

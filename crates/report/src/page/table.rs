@@ -1,6 +1,6 @@
 //! Tables with aligned numbers.
 
-use super::html::{csv_link, escape, inline};
+use super::html::{escape, inline};
 use crate::error::{Error, Result};
 use crate::format::{number, signed};
 use crate::statistics::{Interval, Summary, Verdict};
@@ -120,9 +120,7 @@ pub(super) fn mark(verdict: Verdict) -> &'static str {
 pub struct Table {
     caption: String,
     columns: Vec<Column>,
-    rows: Vec<(Vec<Cell>, bool)>,
-    note: Option<String>,
-    csv: Option<(String, String)>,
+    rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
@@ -142,25 +140,7 @@ impl Table {
 
     /// Adds a row, a cell per column.
     pub fn row(mut self, cells: impl IntoIterator<Item = Cell>) -> Self {
-        self.rows.push((cells.into_iter().collect(), false));
-        self
-    }
-
-    /// Adds a row that stands out.
-    pub fn strong_row(mut self, cells: impl IntoIterator<Item = Cell>) -> Self {
-        self.rows.push((cells.into_iter().collect(), true));
-        self
-    }
-
-    /// Sets a note below the table: what the spread is, how many seeds.
-    pub fn note(mut self, note: impl Into<String>) -> Self {
-        self.note = Some(note.into());
-        self
-    }
-
-    /// Offers the data below the table, as a file of the given name.
-    pub fn csv(mut self, file: impl Into<String>, csv: impl Into<String>) -> Self {
-        self.csv = Some((file.into(), csv.into()));
+        self.rows.push(cells.into_iter().collect());
         self
     }
 
@@ -183,22 +163,13 @@ impl Table {
             );
         }
         out += "</tr></thead><tbody>";
-        for (index, (cells, strong)) in self.rows.iter().enumerate() {
-            out += &self.row_html(index, cells, *strong)?;
+        for (index, cells) in self.rows.iter().enumerate() {
+            out += &self.row_html(index, cells)?;
         }
-        out += "</tbody></table></div>";
-        if self.note.is_some() || self.csv.is_some() {
-            let note = self.note.as_deref().map(inline).unwrap_or_default();
-            let data = match &self.csv {
-                Some((file, csv)) => format!(" Data: {}", csv_link(file, csv)),
-                None => String::new(),
-            };
-            out += &format!("<figcaption>{note}{data}</figcaption>");
-        }
-        Ok(out + "</figure>")
+        Ok(out + "</tbody></table></div></figure>")
     }
 
-    fn row_html(&self, index: usize, cells: &[Cell], strong: bool) -> Result<String> {
+    fn row_html(&self, index: usize, cells: &[Cell]) -> Result<String> {
         if cells.len() != self.columns.len() {
             return Err(Error::Cells {
                 table: self.caption.clone(),
@@ -207,11 +178,7 @@ impl Table {
                 want: self.columns.len(),
             });
         }
-        let mut out = String::from(if strong {
-            "<tr class=\"strong\">"
-        } else {
-            "<tr>"
-        });
+        let mut out = String::from("<tr>");
         for (i, (cell, column)) in cells.iter().zip(&self.columns).enumerate() {
             let mut classes = vec![];
             if column.numeric {

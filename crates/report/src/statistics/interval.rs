@@ -21,13 +21,6 @@ pub struct Interval {
     pub n: usize,
 }
 
-impl Interval {
-    /// Half the width of the interval.
-    pub fn half_width(&self) -> f64 {
-        0.5 * (self.high - self.low)
-    }
-}
-
 /// The interval mean ± t(n - 1) · sd / √n.
 ///
 /// A sample without any spread gives an interval without width: that is what
@@ -60,17 +53,10 @@ pub fn t_interval(values: &[f64], confidence: f64) -> Result<Interval> {
     })
 }
 
-/// The [`t_interval`] of the differences `a[i] - b[i]`; value i of both
-/// sides must come from the same seed.
+/// `a[i] - b[i]`; value i of both sides belongs to one seed.
 ///
 /// # Errors
-/// [`Error::Lengths`] when the sides differ in length, else as
-/// [`t_interval`].
-pub fn paired_t_interval(a: &[f64], b: &[f64], confidence: f64) -> Result<Interval> {
-    t_interval(&differences(a, b)?, confidence)
-}
-
-/// The differences `a[i] - b[i]`.
+/// [`Error::Lengths`] when the sides differ in length.
 pub(super) fn differences(a: &[f64], b: &[f64]) -> Result<Vec<f64>> {
     if a.len() != b.len() {
         return Err(Error::Lengths {
@@ -101,11 +87,11 @@ mod tests {
     fn pairs_cancel_what_the_seeds_share() {
         let a = [80.0, 70.0, 90.0];
         let b = [79.0, 69.1, 88.9];
-        let i = paired_t_interval(&a, &b, 0.95).unwrap();
+        let i = t_interval(&differences(&a, &b).unwrap(), 0.95).unwrap();
         assert!((i.estimate - 1.0).abs() < 1e-12);
         // t(2) = 4.302652729749462, sd of (1.0, 0.9, 1.1) = 0.1
         let half = 4.302_652_729_749_462 * 0.1 / 3f64.sqrt();
-        assert!((i.half_width() - half).abs() < 1e-9);
+        assert!((0.5 * (i.high - i.low) - half).abs() < 1e-9);
     }
 
     #[test]
@@ -123,7 +109,7 @@ mod tests {
             Err(Error::OutOfRange { .. })
         ));
         assert!(matches!(
-            paired_t_interval(&[1.0, 2.0], &[1.0], 0.95),
+            differences(&[1.0, 2.0], &[1.0]),
             Err(Error::Lengths { .. })
         ));
         assert!(matches!(

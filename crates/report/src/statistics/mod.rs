@@ -23,7 +23,7 @@ mod student_t_values;
 mod summary;
 mod verdict;
 
-pub use interval::{Interval, paired_t_interval, t_interval};
-pub use student_t::{cdf as student_t_cdf, quantile as student_t_quantile};
+pub use interval::{Interval, t_interval};
+pub use student_t::quantile as student_t_quantile;
 pub use summary::{Summary, mean, standard_deviation};
 pub use verdict::{Judgement, Verdict};

@@ -18,9 +18,6 @@ impl HeatMap {
         let (row, column) = (name(&self.rows.0, "row"), name(&self.columns.0, "column"));
         let value = name(&self.value.column(), "value");
         let mut columns = vec![row.as_str(), column.as_str(), value.as_str()];
-        if !self.marked.is_empty() {
-            columns.push("marked");
-        }
         if !self.path.1.is_empty() {
             columns.push("path");
         }
@@ -32,9 +29,6 @@ impl HeatMap {
                     Field::text(&self.columns.1[c]),
                     Field::optional(*value),
                 ];
-                if !self.marked.is_empty() {
-                    fields.push(Field::whole(u64::from(self.marked.contains(&(r, c)))));
-                }
                 if !self.path.1.is_empty() {
                     let step = self.path.1.iter().position(|cell| *cell == (r, c));
                     fields.push(Field::optional(step.map(|step| (step + 1) as f64)));

@@ -15,7 +15,7 @@ use super::{Figure, Head, WIDTH, head_methods, text};
 use crate::error::{FigureProblem, Result};
 
 /// A grid of cells coloured by value, with the values written in where they
-/// all fit, a scale above it, and cells marked as chosen or joined by a path.
+/// all fit, a scale above it, and chosen cells joined by a path.
 ///
 /// The colours are cividis (Nuñez, Anderton, Renslow, 2018): its lightness
 /// rises evenly, so that it reads the same in grey and for the colour-blind.
@@ -26,7 +26,6 @@ pub struct HeatMap {
     columns: (String, Vec<String>),
     value: Axis,
     values: Vec<Vec<Option<f64>>>,
-    marked: Vec<(usize, usize)>,
     path: (String, Vec<(usize, usize)>),
 }
 
@@ -42,7 +41,6 @@ impl HeatMap {
             columns: (String::new(), Vec::new()),
             value: Axis::new("value"),
             values: Vec::new(),
-            marked: Vec::new(),
             path: (String::new(), Vec::new()),
         }
     }
@@ -66,12 +64,6 @@ impl HeatMap {
     pub fn values(mut self, axis: Axis, values: Vec<Vec<Option<f64>>>) -> Self {
         self.value = axis;
         self.values = values;
-        self
-    }
-
-    /// Marks cells (row, column) with a frame, such as the chosen pairs.
-    pub fn mark(mut self, cells: Vec<(usize, usize)>) -> Self {
-        self.marked = cells;
         self
     }
 
@@ -139,7 +131,6 @@ impl HeatMap {
                 }
             });
         }
-        cells.frame(&mut svg, &self.marked);
         cells.frame(&mut svg, path);
         let every = (18.0 / height).ceil() as usize;
         for (r, name) in self.rows.1.iter().enumerate().step_by(every) {
@@ -188,10 +179,10 @@ impl HeatMap {
         if self.values.iter().flatten().all(Option::is_none) {
             return head.fail(FigureProblem::Empty("the grid".into()));
         }
-        for &(r, c) in self.marked.iter().chain(&self.path.1) {
+        for &(r, c) in &self.path.1 {
             if r >= self.rows.1.len() || c >= self.columns.1.len() {
                 return head.fail(FigureProblem::Length {
-                    name: format!("the marked cell ({r}, {c})"),
+                    name: format!("the chosen cell ({r}, {c})"),
                     got: r.max(c) + 1,
                     want: self.rows.1.len().min(self.columns.1.len()),
                 });

@@ -22,7 +22,7 @@ use crate::statistics::Judgement;
 pub struct IntervalPlot {
     head: Head,
     x: Axis,
-    rows: Vec<(String, Judgement, Option<usize>)>,
+    rows: Vec<(String, Judgement, usize)>,
 }
 
 const EDGE: f64 = 14.0;
@@ -45,15 +45,10 @@ impl IntervalPlot {
         self
     }
 
-    /// Adds a comparison, such as "logits + spectral against logits only".
-    pub fn row(mut self, label: impl Into<String>, judged: Judgement) -> Self {
-        self.rows.push((label.into(), judged, None));
-        self
-    }
-
-    /// Adds a comparison in the given style (0 to [`STYLES`](super::STYLES) - 1).
-    pub fn styled_row(mut self, label: impl Into<String>, judged: Judgement, style: usize) -> Self {
-        self.rows.push((label.into(), judged, Some(style)));
+    /// Adds a comparison, such as "logits + spectral against logits only", in a
+    /// style from 0 to [`STYLES`](super::STYLES) - 1.
+    pub fn row(mut self, label: impl Into<String>, judged: Judgement, style: usize) -> Self {
+        self.rows.push((label.into(), judged, style));
         self
     }
 
@@ -100,9 +95,8 @@ impl IntervalPlot {
         }
         ReferenceLine::draw(&mut svg, &lines, beside, plot.bottom());
         let mut y = top;
-        for (i, (block, (_, judged, style))) in blocks.iter().zip(&self.rows).enumerate() {
-            let style = style.unwrap_or(i) % palette::STYLES;
-            block.draw(&mut svg, &plot, y, judged, style);
+        for (block, (_, judged, style)) in blocks.iter().zip(&self.rows) {
+            block.draw(&mut svg, &plot, y, judged, style % palette::STYLES);
             y += block.height();
         }
         plot.x_axis(&mut svg, &ticks, true);

@@ -3,10 +3,9 @@
 
 mod panel;
 
-pub use panel::{Mark, Panel};
+pub use panel::Panel;
 
 use super::axis::Axis;
-use super::hatch;
 use super::legend::{Entry, Key, Legend};
 use super::palette::STYLES;
 use super::plot::{self, LINE, Plot, TICK_SIZE, Title};
@@ -24,7 +23,6 @@ pub struct SmallMultiples {
     y: Axis,
     panels: Vec<Panel>,
     columns: Option<usize>,
-    mark: Mark,
 }
 
 const GAP: f64 = 14.0;
@@ -50,7 +48,6 @@ impl SmallMultiples {
             y: Axis::new("y"),
             panels: Vec::new(),
             columns: None,
-            mark: Mark::Lines,
         }
     }
 
@@ -81,12 +78,6 @@ impl SmallMultiples {
         self
     }
 
-    /// Sets how the series are drawn.
-    pub fn mark(mut self, mark: Mark) -> Self {
-        self.mark = mark;
-        self
-    }
-
     /// Draws the panels.
     ///
     /// # Errors
@@ -97,15 +88,8 @@ impl SmallMultiples {
         let styles = self.check()?;
         let all = || self.panels.iter().flat_map(|p| p.series.iter());
         let across = all().flat_map(|s| s.points.iter().map(|p| p.0));
-        let room = if self.mark == Mark::Bars {
-            self.spacing() / 2.0
-        } else {
-            0.0
-        };
-        let (low, high) = self.x.limits(head, across, true)?;
-        let x_ends = (low - room, high + room);
-        let zero = (self.mark == Mark::Bars).then_some(0.0);
-        let heights = all().flat_map(Series::heights).chain(zero);
+        let x_ends = self.x.limits(head, across, true)?;
+        let heights = all().flat_map(Series::heights);
         let y_ends = self.y.limits(head, heights, false)?;
 
         let legend = Legend::new(self.entries(&styles));
@@ -117,15 +101,11 @@ impl SmallMultiples {
         let width = panel_width(left, columns);
         let (x_title, y_title) = (Title::new(&self.x.title()), Title::new(&self.y.title()));
         let top = legend.height() + y_title.height();
-        let inset = if self.mark == Mark::Bars { 2.0 } else { 5.0 };
+        let inset = 5.0;
         let x_ticks = plot::x_ticks(&self.x, x_ends, width - 2.0 * inset);
 
         let mut svg = Svg::new();
-        if self.mark == Mark::Bars {
-            let used: std::collections::BTreeSet<usize> = styles.iter().map(|s| s.1).collect();
-            hatch::define(&mut svg, &head.id, &used.into_iter().collect::<Vec<_>>());
-        }
-        legend.draw(&mut svg, &head.id, 0.0);
+        legend.draw(&mut svg, 0.0);
         y_title.at_left(&mut svg, legend.height());
         let pitch = height + LINE + 10.0;
         for (i, panel) in self.panels.iter().enumerate() {
@@ -147,10 +127,7 @@ impl SmallMultiples {
             plot.y_grid(&mut svg, &y_ticks, column == 0);
             // Labels below the last panel of every column.
             plot.x_axis(&mut svg, &x_ticks, i + columns >= self.panels.len());
-            match self.mark {
-                Mark::Lines => panel.lines(&mut svg, &plot, &styles),
-                Mark::Bars => panel.bars(&mut svg, &plot, &styles, &head.id, self.spacing()),
-            }
+            panel.draw(&mut svg, &plot, &styles);
         }
         let below = top + rows as f64 * pitch + 18.0;
         x_title.centred(&mut svg, left + (WIDTH - left - 10.0) / 2.0, below);
@@ -208,16 +185,6 @@ impl SmallMultiples {
         columns
     }
 
-    /// The smallest distance between two x values.
-    fn spacing(&self) -> f64 {
-        let all = self.panels.iter().flat_map(|p| p.series.iter());
-        let mut xs: Vec<f64> = all.flat_map(|s| s.points.iter().map(|p| p.0)).collect();
-        xs.sort_by(f64::total_cmp);
-        let gaps = xs.windows(2).map(|w| w[1] - w[0]).filter(|&g| g > 0.0);
-        let least = gaps.fold(f64::INFINITY, f64::min);
-        if least.is_finite() { least } else { 1.0 }
-    }
-
     /// A legend, unless one name is all there is or the panels' titles say it.
     fn entries(&self, styles: &[(String, usize)]) -> Vec<Entry> {
         let titled = |p: &Panel| p.series.len() == 1 && p.series[0].label == p.title;
@@ -225,10 +192,7 @@ impl SmallMultiples {
             return Vec::new();
         }
         let entry = |(label, style): &(String, usize)| Entry {
-            key: match self.mark {
-                Mark::Lines => Key::Line(*style),
-                Mark::Bars => Key::Bar(*style),
-            },
+            key: Key::Line(*style),
             label: label.clone(),
         };
         styles.iter().map(entry).collect()

@@ -2,10 +2,9 @@
 
 use roxmltree::{Document, Node};
 
-use super::samples::{bar_chart, heat_map, interval_plot, line_chart, panels};
+use super::samples::{heat_map, interval_plot, line_chart, panels};
 use super::{attribute, with_class};
 use crate::csv::Reader;
-use crate::figure::Mark;
 
 /// Coordinates back to values, by the tick labels that a reader would use.
 struct Ruler {
@@ -83,25 +82,8 @@ fn lines_are_the_csv() {
 }
 
 #[test]
-fn bars_are_the_csv() {
-    let figure = bar_chart(1, 6).draw().unwrap();
-    let text = figure.inline();
-    let doc = Document::parse(&text).unwrap();
-    let y = Ruler::new(&with_class(&doc, "ytick"), "y", -5.0);
-    let csv = Reader::parse(&figure.csv).unwrap();
-    let values = csv.numbers("intensity").unwrap();
-    let bars = with_class(&doc, "bar");
-    assert_eq!((bars.len(), values.len()), (6, 6));
-    for (bar, value) in bars.iter().zip(values) {
-        let top = attribute(*bar, "y");
-        assert!((y.value(top) - value).abs() < y.slack());
-        assert!(y.value(top + attribute(*bar, "height")).abs() < 2.0 * y.slack());
-    }
-}
-
-#[test]
 fn panels_are_the_csv() {
-    let figure = panels(3, Mark::Lines).columns(1).draw().unwrap();
+    let figure = panels(3).columns(1).draw().unwrap();
     let text = figure.inline();
     let doc = Document::parse(&text).unwrap();
     let x = Ruler::new(&with_class(&doc, "xtick"), "x", 0.0);
@@ -161,7 +143,7 @@ fn cells_are_the_csv() {
     let csv = Reader::parse(&figure.csv).unwrap();
     assert_eq!(
         csv.columns,
-        ["student_layer", "teacher_layer", "spectral_loss", "marked"]
+        ["student_layer", "teacher_layer", "spectral_loss"]
     );
     let labels = with_class(&doc, "cell")
         .into_iter()
@@ -174,13 +156,12 @@ fn cells_are_the_csv() {
     let expected = shown.map(|t| crate::format::significant(t.parse().unwrap(), 2));
     assert_eq!(labels.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     assert_eq!(with_class(&doc, "missing").len(), 5);
-    assert_eq!(csv.numbers("marked").unwrap().iter().sum::<f64>(), 2.0);
 }
 
 #[test]
 fn a_path_joins_its_cells_in_order() {
     let cells = [(0, 0), (1, 3), (2, 1)];
-    let map = heat_map(3, 5, |_, _| Some(1.0)).mark(vec![]);
+    let map = heat_map(3, 5, |_, _| Some(1.0));
     let figure = map.path("chosen", cells.to_vec()).draw().unwrap();
     let text = figure.inline();
     let doc = Document::parse(&text).unwrap();

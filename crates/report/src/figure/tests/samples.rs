@@ -2,8 +2,7 @@
 
 use crate::error::Result;
 use crate::figure::{
-    Axis, BarChart, Figure, Group, HeatMap, IntervalPlot, LineChart, Mark, Panel, Series,
-    SmallMultiples,
+    Axis, Figure, HeatMap, IntervalPlot, LineChart, Panel, Series, SmallMultiples,
 };
 use crate::statistics::Judgement;
 
@@ -31,23 +30,7 @@ pub(super) fn line_chart(names: &[&str], points: u32) -> LineChart {
     series.fold(chart, LineChart::series)
 }
 
-pub(super) fn bar_chart(groups: usize, categories: usize) -> BarChart {
-    let names = (0..categories).map(|c| format!("{c}")).collect();
-    let chart = BarChart::new("bars", "Bars")
-        .categories("layer", names)
-        .y(Axis::new("intensity").unit("feature units"));
-    (0..groups).fold(chart, |chart, g| {
-        let value = |c: usize| (c != 3 || g == 0).then_some(0.1 + 0.01 * (c * (g + 1)) as f64);
-        let values: Vec<_> = (0..categories).map(value).collect();
-        let spread = values
-            .iter()
-            .map(|v| v.map(|v| (v - 0.01, v + 0.02)))
-            .collect();
-        chart.group(Group::new(format!("model number {g}"), values).spread(spread))
-    })
-}
-
-pub(super) fn panels(count: usize, mark: Mark) -> SmallMultiples {
+pub(super) fn panels(count: usize) -> SmallMultiples {
     let figure = SmallMultiples::new("panels", "Panels")
         .x(Axis::new("frequency").unit(
             "cycles per channel, where the order of channels is arbitrary and one bin is 1/48",
@@ -55,8 +38,7 @@ pub(super) fn panels(count: usize, mark: Mark) -> SmallMultiples {
         .y(
             Axis::new("mean amplitude over all images and positions of the batch")
                 .unit("feature units, white noise of the same width and RMS: 1"),
-        )
-        .mark(mark);
+        );
     (0..count).fold(figure, |figure, p| {
         let series = |name: &str, a: f64| {
             let point = |k: u32| {
@@ -79,9 +61,10 @@ pub(super) fn panels(count: usize, mark: Mark) -> SmallMultiples {
 pub(super) fn interval_plot(rows: &[(&str, &[f64])]) -> IntervalPlot {
     let plot = IntervalPlot::new("intervals", "Differences")
         .x(Axis::new("difference in top-1").unit("percentage points"));
-    rows.iter().fold(plot, |plot, (name, differences)| {
+    let rows = rows.iter().enumerate();
+    rows.fold(plot, |plot, (style, (name, differences))| {
         let judged = Judgement::of_differences(differences.to_vec(), 0.5, 0.95).unwrap();
-        plot.row(*name, judged)
+        plot.row(*name, judged, style)
     })
 }
 
@@ -96,7 +79,6 @@ pub(super) fn heat_map(
         .rows("student layer", names(rows))
         .columns("teacher layer", names(columns))
         .values(Axis::new("spectral loss").logarithmic(), values.collect())
-        .mark(vec![(0, 0), (rows - 1, columns - 1)])
 }
 
 /// Every kind, small and crowded.
@@ -126,11 +108,9 @@ pub(super) fn samples() -> Vec<Figure> {
         line_chart(&names[..3], 8)
             .y(Axis::new("loss").logarithmic())
             .draw(),
-        bar_chart(1, 4).draw(),
-        bar_chart(8, 24).draw(),
-        panels(1, Mark::Lines).draw(),
-        panels(4, Mark::Bars).draw(),
-        panels(24, Mark::Lines).draw(),
+        panels(1).draw(),
+        panels(4).draw(),
+        panels(24).draw(),
         interval_plot(&rows).draw(),
         interval_plot(&rows[1..2]).draw(),
         interval_plot(&[("far away", &[40.0, 41.0, 43.0])]).draw(),
