@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use spectralkd_base::progress::Silent;
 use spectralkd_experiment::config::{self, Experiment, Source};
 use spectralkd_experiment::single_step::{StepOptions, StepReport, step};
+use spectralkd_testing::relative;
 use spectralkd_trainer::{AdamW, Gradients, Hyper, decays};
 
 fn golden(file: &str) -> PathBuf {
@@ -70,23 +71,6 @@ fn made(case: &str, experiment: &Experiment) -> (StepReport, HashMap<String, Ten
     let report = step(experiment, &options, &Silent).unwrap();
     let tensors = candle_core::safetensors::load(&options.output, &Device::Cpu).unwrap();
     (report, tensors)
-}
-
-/// ‖a - b‖ / ‖b‖.
-fn relative(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!(a.dims(), b.dims());
-    let numbers = |t: &Tensor| {
-        t.to_dtype(DType::F64)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1::<f64>()
-            .unwrap()
-    };
-    let (a, b) = (numbers(a), numbers(b));
-    let norm = |x: f64| x.sqrt();
-    let difference: f64 = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum();
-    norm(difference) / norm(b.iter().map(|b| b * b).sum::<f64>()).max(1e-30)
 }
 
 #[test]

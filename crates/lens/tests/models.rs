@@ -14,6 +14,7 @@ use spectralkd_lens::{
 use spectralkd_models::export::{self, Card, Exported, Preprocessing};
 use spectralkd_models::{DeitConfig, ModelConfig, Taps, frozen};
 use spectralkd_nn::{Params, Pass};
+use spectralkd_testing::distance;
 
 /// A grey 8 x 8 DeiT of three blocks, and its weights.
 fn tiny() -> (ModelConfig, BTreeMap<String, Tensor>) {
@@ -84,18 +85,6 @@ fn normalised(bytes: &[u8]) -> Tensor {
     Tensor::from_vec(values, (bytes.len() / 64, 1, 8, 8), &Device::Cpu).unwrap()
 }
 
-fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-fn close(a: &Tensor, b: &Tensor) -> bool {
-    a.dims() == b.dims()
-        && values(a)
-            .iter()
-            .zip(values(b))
-            .all(|(a, b)| (a - b).abs() < 1e-5)
-}
-
 #[test]
 fn features_are_the_models_own_whatever_the_batch() {
     let dir = tempfile::tempdir().unwrap();
@@ -126,9 +115,9 @@ fn features_are_the_models_own_whatever_the_batch() {
     let model = frozen(&config, &weights, &Device::Cpu).unwrap();
     let expected = model.forward(&images, &Taps::All, &Pass::eval()).unwrap();
     let found = candle_core::safetensors::load(&output, &Device::Cpu).unwrap();
-    assert!(close(&found["logits"], &expected.logits));
-    assert!(close(&found["features.0"], &expected.features[0].1));
-    assert!(close(&found["features.2"], &expected.features[2].1));
+    assert!(distance(&found["logits"], &expected.logits) < 1e-5);
+    assert!(distance(&found["features.0"], &expected.features[0].1) < 1e-5);
+    assert!(distance(&found["features.2"], &expected.features[2].1) < 1e-5);
 }
 
 #[test]

@@ -1,16 +1,14 @@
 //! Properties of the feature losses.
 
-mod common;
-
 use candle_core::{DType, Device, Tensor, Var};
-use common::{
-    assert_close, assert_gradient, assert_near, flat, scalar, tensor, value_and_gradient,
-};
 use proptest::prelude::*;
 use spectralkd_losses::{
     Error, Result, mean_squared_error, spectral_loss, spectral_loss_by_fft, spectral_to_mse_ratio,
 };
 use spectralkd_spectral::{Norm, oracle};
+use spectralkd_testing::{
+    assert_close, assert_gradient, assert_near, flat, scalar, tensor, value_and_gradient,
+};
 
 type Loss = fn(&Tensor, &Tensor) -> Result<Tensor>;
 const ALL: [(&str, Loss); 3] = [

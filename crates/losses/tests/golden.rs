@@ -3,7 +3,7 @@
 mod common;
 
 use candle_core::{DType, Tensor, Var};
-use common::{assert_close, assert_near, golden, scalar, value_and_gradient};
+use common::golden;
 use spectralkd_base::random::Stream;
 use spectralkd_losses::kinds::{CrossEntropy, Hard, Kl, Spectral};
 use spectralkd_losses::{
@@ -12,6 +12,7 @@ use spectralkd_losses::{
     spectral_to_mse_ratio,
 };
 use spectralkd_nn::Params;
+use spectralkd_testing::{assert_close, assert_near, scalar, value_and_gradient};
 
 type Function = fn(&Tensor, &Tensor) -> spectralkd_losses::Result<Tensor>;
 const SPECTRAL: [(&str, Function); 2] = [

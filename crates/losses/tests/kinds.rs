@@ -8,8 +8,8 @@ use std::path::Path;
 
 use candle_core::{DType, Tensor};
 use common::case::cases;
-use common::{assert_close, assert_near, flat, scalar, step_gradient};
 use spectralkd_losses::{Loss, Spec};
+use spectralkd_testing::{assert_close, assert_near, flat, scalar, step_gradient};
 
 #[test]
 fn every_kind_has_cases() {

@@ -1,10 +1,10 @@
 //! Properties of the losses on logits.
 
-mod common;
-
 use candle_core::{DType, Device, Tensor, Var};
-use common::{assert_close, assert_gradient, assert_near, scalar, tensor, value_and_gradient};
 use spectralkd_losses::{cross_entropy, hard_distillation, soft_cross_entropy, soft_distillation};
+use spectralkd_testing::{
+    assert_close, assert_gradient, assert_near, scalar, tensor, value_and_gradient,
+};
 
 fn labels(values: &[u32]) -> Tensor {
     Tensor::new(values, &Device::Cpu).unwrap()

@@ -4,13 +4,13 @@ mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
 use common::models::*;
-use common::{assert_near, flat, scalar, tensor};
 use serde_json::json;
 use spectralkd_base::random::Stream;
 use spectralkd_losses::{
     Error, Head, Inputs, Objectives, Pair, Reduction, Request, mean_squared_error, spectral_loss,
 };
 use spectralkd_nn::Params;
+use spectralkd_testing::{assert_near, flat, scalar, tensor};
 
 #[test]
 fn needs_are_what_a_cache_must_keep_and_no_more() {

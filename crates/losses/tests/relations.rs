@@ -4,7 +4,7 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor};
-use common::{assert_close, assert_near, flat, golden, scalar, tensor, value_and_gradient};
+use common::golden;
 use proptest::prelude::*;
 use serde_json::json;
 use spectralkd_base::random::Stream;
@@ -14,6 +14,7 @@ use spectralkd_losses::{
     Inputs, Loss, Objectives, Outputs, Reduction, Request, Shapes, soft_distillation,
 };
 use spectralkd_nn::Params;
+use spectralkd_testing::{assert_close, assert_near, flat, scalar, tensor, value_and_gradient};
 
 /// Every token of `2 x 6`.
 const ALL: [u32; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];

@@ -1,14 +1,12 @@
 //! Bands of frequencies are parts of the whole spectral loss.
 
-mod common;
-
 use candle_core::Tensor;
-use common::{assert_close, assert_near, scalar, tensor, value_and_gradient};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use spectralkd_base::inner_error::split;
 use spectralkd_losses::kinds::spectral_band::{Bins, spectral_band_loss};
 use spectralkd_losses::{Loss, spectral_loss};
+use spectralkd_testing::{assert_close, assert_near, scalar, tensor, value_and_gradient};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]

@@ -1,10 +1,7 @@
 //! The properties catch broken ops: each mistake is reported by the property that is meant for it,
 //! which the right op passes on the same input.
 
-mod common;
-
 use candle_core::{D, Result as CandleResult, Storage, Tensor};
-use common::tensor;
 use spectralkd_spectral::properties::{
     Fourier, TestCaseResult, adjoint, backward_is_adjoint, gradient, linear, pooling, resizing,
     round_trip, strides,
@@ -13,6 +10,7 @@ use spectralkd_spectral::{
     Norm, Result, Spectrum, adaptive_avg_pool_channels, fft, fft2, fftshift, ifft, irfft2, resize,
     rfft2,
 };
+use spectralkd_testing::tensor;
 
 const CLAIM: Norm = Norm::Ortho;
 

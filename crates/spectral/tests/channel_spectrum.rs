@@ -1,12 +1,10 @@
 //! The streaming channel spectrum against its definition, and its invariances.
 
-mod common;
-
 use candle_core::{DType, Device, Tensor};
-use common::{flat, on_pools, tensor};
 use proptest::prelude::*;
 use spectralkd_spectral::oracle::{self, Complex64};
 use spectralkd_spectral::{ChannelSpectrum, WHITE_NOISE_LEVEL};
+use spectralkd_testing::{flat, on_pools, tensor};
 
 fn spectrum_of(x: &Tensor) -> ChannelSpectrum {
     let mut spectrum = ChannelSpectrum::new(x.dims()[1]);

@@ -5,8 +5,9 @@ mod common;
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use common::{distance, flat, gradient};
+use common::gradient;
 use spectralkd_spectral::{ChannelSpectrum, Norm, adaptive_avg_pool_channels, rfft2};
+use spectralkd_testing::{distance, flat};
 
 fn golden() -> HashMap<String, Tensor> {
     let path = concat!(

@@ -1,15 +1,13 @@
 //! Values that NumPy computed (see `tests/golden/make_numpy.py`).
 
-mod common;
-
 use std::collections::HashMap;
 
 use candle_core::{D, DType, Device, Tensor};
-use common::distance;
 use spectralkd_spectral::{
     FrequencyGrid, Norm, Result, Spectrum, band_average, fft, fft2, fft2_over, fftshift, ifft,
     ifft2, ifftshift, irfft, irfft2, radial_average, resize, resize_axis, rfft, rfft2, rfft2_over,
 };
+use spectralkd_testing::distance;
 
 const NORMS: [(Norm, &str); 3] = [
     (Norm::Backward, "backward"),

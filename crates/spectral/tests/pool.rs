@@ -3,9 +3,10 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
-use common::{assert_gradient, bits, dot, flat, gradient, on_pools, tensor};
+use common::{dot, gradient};
 use proptest::prelude::*;
 use spectralkd_spectral::{adaptive_avg_pool_channels, adaptive_bin, oracle};
+use spectralkd_testing::{assert_gradient, bits, flat, on_pools, tensor};
 
 #[test]
 fn bins_are_pytorchs() {

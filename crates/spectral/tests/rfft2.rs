@@ -3,10 +3,11 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor};
-use common::{assert_gradient, bits, distance, dot, flat, gradient, on_pools, tensor};
+use common::{dot, gradient};
 use proptest::prelude::*;
 use spectralkd_spectral::oracle::{self, Complex64};
 use spectralkd_spectral::{Norm, rfft2, rfft2_by_matrices};
+use spectralkd_testing::{assert_gradient, bits, distance, flat, on_pools, tensor};
 
 const NORMS: [Norm; 3] = [Norm::Backward, Norm::Ortho, Norm::Forward];
 

@@ -3,12 +3,13 @@
 mod common;
 
 use candle_core::{D, DType, Device, Tensor, Var};
-use common::{bits, distance, flat, gradient as slope, on_pools, tensor};
+use common::gradient as slope;
 use spectralkd_spectral::properties::gradient;
 use spectralkd_spectral::{
     Error, FrequencyGrid, Norm, Result, Spectrum, adaptive_avg_pool2d, band_average, fft, fft2,
     fft2_over, ifft, irfft, irfft2, radial_average, resize, resize_axis, rfft, rfft2, rfft2_over,
 };
+use spectralkd_testing::{bits, distance, flat, on_pools, tensor};
 
 fn complex(data: &Tensor) -> Result<Spectrum> {
     Spectrum::from_full(data, (), Norm::Backward)

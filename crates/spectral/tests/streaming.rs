@@ -1,13 +1,11 @@
 //! Streaming statistics against sorted values, permuted spectra against permuted features, spatial
 //! spectra against the slow transform.
 
-mod common;
-
 use candle_core::{DType, Device, Tensor};
-use common::{flat, on_pools, tensor, values};
 use proptest::prelude::*;
 use spectralkd_spectral::oracle::{self, Complex64};
 use spectralkd_spectral::{AmplitudeStatistics, ChannelSpectrum, PermutedSpectra, SpatialSpectrum};
+use spectralkd_testing::{drawn, flat, on_pools, tensor};
 
 fn close(a: f64, b: f64, tolerance: f64) {
     assert!(
@@ -25,7 +23,7 @@ fn amplitudes(seed: u64, count: usize) -> Vec<f64> {
             (20.0 * x).exp()
         }
     };
-    values(seed, count).into_iter().map(wide).collect()
+    drawn(seed, count).into_iter().map(wide).collect()
 }
 
 fn column(rows: &[f64], bins: usize, bin: usize) -> Vec<f64> {
@@ -64,7 +62,7 @@ fn assert_agrees(statistics: &AmplitudeStatistics, rows: &[f64]) {
 
 #[test]
 fn a_small_spread_far_from_zero_survives() {
-    let noise = values(1, 10_000);
+    let noise = drawn(1, 10_000);
     let rows: Vec<f64> = noise.iter().map(|x| 1e9 + x).collect();
     let mut statistics = AmplitudeStatistics::new(1);
     rows.chunks(7)

@@ -143,9 +143,9 @@ impl Experiment {
         }
         rebase_weights(&mut self.model.weights, folder);
         self.data.path.as_mut().map(rebase);
-        self.export
-            .as_mut()
-            .map(|export| rebase(&mut export.weights));
+        if let Some(export) = &mut self.export {
+            rebase(&mut export.weights);
+        }
     }
 }
 

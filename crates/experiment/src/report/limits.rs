@@ -25,10 +25,8 @@ pub fn limits(experiment: &Experiment, table: &Table, manifest: Option<&Manifest
     let matched = experiment.variants.iter().find_map(|variant| {
         let losses = variant.losses.iter();
         let matched = |spec: &Spec| matches!(spec, Spec::Mse(mse) if mse.matched);
-        let weight = losses
-            .filter(|loss| matched(&loss.spec))
-            .map(|loss| loss.weight.at(0));
-        weight.last().map(|weight| (variant, weight))
+        let last = losses.rev().find(|loss| matched(&loss.spec));
+        last.map(|loss| (variant, loss.weight.at(0)))
     });
     if let (Some((variant, weight)), Some(ratio)) =
         (matched, manifest.and_then(|m| m.spectral_to_mse))

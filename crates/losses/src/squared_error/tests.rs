@@ -1,6 +1,7 @@
 //! The fused op against its composition, its gradients and its determinism.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
+use spectralkd_testing::flat;
 
 use super::{Weights, composed, squared_error};
 
@@ -17,15 +18,6 @@ fn weights(dims: &[usize]) -> [Weights; 3] {
         nyquist: -0.5,
     };
     [Weights::mean(dims), Weights::half_spectrum(dims), odd]
-}
-
-fn flat(x: &Tensor) -> Vec<f64> {
-    x.to_dtype(DType::F64)
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .to_vec1()
-        .unwrap()
 }
 
 #[test]

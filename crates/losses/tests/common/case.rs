@@ -10,7 +10,9 @@ use spectralkd_losses::{
     spectral_to_mse_of_teacher,
 };
 
-use super::{golden, scalar};
+use spectralkd_testing::scalar;
+
+use super::golden;
 
 /// One case.
 #[derive(Clone)]

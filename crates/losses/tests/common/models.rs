@@ -8,7 +8,7 @@ use spectralkd_losses::{
 };
 use spectralkd_nn::Params;
 
-use super::{scalar, tensor};
+use spectralkd_testing::{scalar, tensor};
 
 pub fn losses(list: Value) -> Vec<Loss> {
     serde_json::from_value(list).unwrap()
