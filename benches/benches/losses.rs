@@ -9,10 +9,15 @@ mod common;
 use candle_core::{Device, Tensor, Var};
 use common::var;
 use criterion::{Criterion, criterion_group, criterion_main};
+use spectralkd_losses::kinds::dist::correlation_losses;
+use spectralkd_losses::kinds::manifold::relation_errors;
+use spectralkd_losses::kinds::spectral_band::{Bins, spectral_band_loss};
 use spectralkd_losses::{
     Result, cross_entropy, hard_distillation, mean_squared_error, soft_distillation, spectral_loss,
     spectral_loss_by_fft,
 };
+
+type Loss = fn(&Tensor, &Tensor) -> Result<Tensor>;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,12 +39,23 @@ fn features(c: &mut Criterion) {
     for shape in [[8, 192, 14, 14], [8, 96, 56, 56]] {
         let (student, teacher) = (var("student", &shape), var("teacher", &shape));
         let teacher = teacher.as_detached_tensor();
-        let losses: [(&str, fn(&Tensor, &Tensor) -> Result<Tensor>); 3] = [
-            ("parseval", spectral_loss),
+        for (name, loss) in [
+            ("parseval", spectral_loss as Loss),
             ("fft", spectral_loss_by_fft),
             ("mse", mean_squared_error),
-        ];
-        for (name, loss) in losses {
+            ("low band", |s, t| {
+                spectral_band_loss(s, t, Bins::UpTo(0.25))
+            }),
+            ("manifold", |s, t| {
+                let drawn: Vec<u32> = (0..192).collect();
+                let [patch, sample, random] = relation_errors(s, t, &drawn)?;
+                Ok(((patch + sample)? + random)?)
+            }),
+        ] {
+            // Relations within a grid of 56 x 56 are 79 million numbers: nobody asks for them.
+            if name == "manifold" && shape[2] == 56 {
+                continue;
+            }
             let name = format!("{name}/{shape:?}");
             bench(c, &name, &student, |student| loss(student, &teacher));
         }
@@ -58,6 +74,10 @@ fn logits(c: &mut Criterion) {
     });
     bench(c, "hard distillation", &student, |student| {
         hard_distillation(student, &teacher)
+    });
+    bench(c, "dist", &student, |student| {
+        let [inter, intra] = correlation_losses(student, &teacher, 1.0)?;
+        Ok((inter + intra)?)
     });
 }
 

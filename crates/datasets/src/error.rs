@@ -299,12 +299,6 @@ pub enum DatasetError {
         /// What is wrong, with the numbers, and what would be right.
         reason: String,
     },
-    /// A preprocessing that cannot be done.
-    #[error("pictures cannot be brought to the model's input: {reason}")]
-    Preprocess {
-        /// What is wrong, with the numbers, and what would be right.
-        reason: String,
-    },
     /// A folder that holds no data set of a known layout.
     #[error("\"{}\" {found}; {expected}", folder.display())]
     Folder {

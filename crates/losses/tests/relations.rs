@@ -1,15 +1,16 @@
 //! What the losses on relations do not see: rotations of the channels, lengths of tokens, the order of
-//! images; constants on logits.
+//! images; the scale and place of a batch; constants on logits.
 
 mod common;
 
-use candle_core::{DType, Device, Tensor};
-use common::golden;
+use candle_core::{DType, Device, Tensor, Var};
+use common::{golden, models};
 use proptest::prelude::*;
 use serde_json::json;
 use spectralkd_base::random::Stream;
 use spectralkd_losses::kinds::dist::correlation_losses;
 use spectralkd_losses::kinds::manifold::relation_errors;
+use spectralkd_losses::kinds::rkd::structure_losses;
 use spectralkd_losses::{
     Inputs, Loss, Objectives, Outputs, Reduction, Request, Shapes, soft_distillation,
 };
@@ -21,6 +22,12 @@ const ALL: [u32; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 
 fn errors(student: &Tensor, teacher: &Tensor, drawn: &[u32]) -> [f64; 3] {
     relation_errors(student, teacher, drawn)
+        .unwrap()
+        .map(|x| scalar(&x))
+}
+
+fn structures(student: &Tensor, teacher: &Tensor) -> [f64; 2] {
+    structure_losses(student, teacher)
         .unwrap()
         .map(|x| scalar(&x))
 }
@@ -69,6 +76,35 @@ proptest! {
     }
 
     #[test]
+    fn structures_know_no_rotation_no_scale_no_place_and_no_order(
+        seed: u64,
+        channels in 2usize..6,
+        scale in 0.1..10.0f64,
+    ) {
+        let (student, teacher) = (tensor(seed, &[5, 3, 2, 3]), tensor(seed ^ 1, &[5, channels, 4, 1]));
+        let expected = structures(&student, &teacher);
+        let place = tensor(seed ^ 2, &[1, 3, 1, 1]);
+        let order = Tensor::new(&[3u32, 1, 4, 0, 2], &Device::Cpu).unwrap();
+        let shuffled = |x: &Tensor| x.index_select(&order, 0).unwrap();
+        let silent = tensor(seed, &[5, 2, 2, 3]).zeros_like().unwrap();
+        let moved = |x: &Tensor| (reflected(x, seed ^ 3) * scale).unwrap().broadcast_add(&place).unwrap();
+        for (what, student, teacher) in [
+            ("rotation", reflected(&student, seed ^ 3), reflected(&teacher, seed ^ 4)),
+            ("scale", (&student * scale).unwrap(), (&teacher / scale).unwrap()),
+            ("place", student.broadcast_add(&place).unwrap(), teacher.clone()),
+            ("silent channels", Tensor::cat(&[&student, &silent], 1).unwrap(), teacher.clone()),
+            ("order of images", shuffled(&student), shuffled(&teacher)),
+            ("positions", student.transpose(2, 3).unwrap(), teacher.mean_keepdim(2).unwrap()),
+        ] {
+            for (found, expected) in structures(&student, &teacher).into_iter().zip(expected) {
+                assert_near(found, expected, 1e-9, what);
+            }
+        }
+        let same = structures(&student, &moved(&student));
+        prop_assert!(same.iter().all(|loss| loss.abs() < 1e-20), "{same:?}");
+    }
+
+    #[test]
     fn correlations_know_no_constant_and_no_order(seed: u64, tau in 0.5..4.0f64) {
         let (student, teacher) = (tensor(seed, &[4, 6]), tensor(seed ^ 1, &[4, 6]));
         let losses = |s: &Tensor, t: &Tensor| correlation_losses(s, t, tau).unwrap().map(|x| scalar(&x));
@@ -109,7 +145,7 @@ fn drawn_tokens_are_related_as_torch_relates_them() {
     }
     let gradient = value_and_gradient(student, |x| {
         let [_, _, random] = relation_errors(x, teacher, &drawn)?;
-        Ok(random)
+        Ok::<_, spectralkd_losses::Error>(random)
     });
     assert_close(&gradient.1, &golden["grad"], 1e-13, "gradient");
 }
@@ -125,9 +161,63 @@ fn a_token_of_zeros_is_like_no_other() {
     let student = student.unwrap();
     let (value, gradient) = value_and_gradient(&student, |x| {
         let [patch, ..] = relation_errors(x, &tensor(2, &[1, 2, 1, 3]), &[0])?;
-        Ok(patch)
+        Ok::<_, spectralkd_losses::Error>(patch)
     });
     assert!(value.is_finite() && flat(&gradient).iter().all(|slope| slope.is_finite()));
+}
+
+#[test]
+fn one_image_has_no_relations() {
+    let (value, gradient) = value_and_gradient(&tensor(1, &[1, 3, 2, 2]), |x| {
+        let [distance, angle] = structure_losses(x, &tensor(2, &[1, 5, 2, 2]))?;
+        Ok::<_, spectralkd_losses::Error>((distance + angle)?)
+    });
+    assert_eq!(value, 0.0);
+    assert!(flat(&gradient).iter().all(|&slope| slope == 0.0));
+}
+
+/// What both models see twice has a distance of 1e-6, no angle, and nothing to learn from that.
+#[test]
+fn an_image_that_comes_twice_is_no_trouble() {
+    for dtype in [DType::F64, DType::F32] {
+        let twice = |x: Tensor| {
+            let x = x.to_dtype(dtype).unwrap();
+            Tensor::cat(&[&x, &x], 0).unwrap()
+        };
+        let teacher = twice(tensor(2, &[3, 5, 2, 2]));
+        let (value, gradient) = value_and_gradient(&twice(tensor(1, &[3, 3, 2, 2])), |x| {
+            let [distance, angle] = structure_losses(x, &teacher)?;
+            Ok::<_, spectralkd_losses::Error>((distance + angle)?)
+        });
+        assert!(value > 0.0 && value < 1.0, "{value}");
+        let slopes = flat(&gradient);
+        assert!(slopes.iter().all(|slope| slope.abs() < 1.0), "{slopes:?}");
+        for (first, second) in slopes[..36].iter().zip(&slopes[36..]) {
+            assert!((first - second).abs() < 1e-6, "{first} against {second}");
+        }
+    }
+}
+
+#[test]
+fn a_teacher_learns_nothing_from_structures() {
+    let [student, teacher] = [1, 2].map(|i| Var::from_tensor(&tensor(i, &[4, 3, 2, 2])).unwrap());
+    for loss in structure_losses(&student, &teacher).unwrap() {
+        let gradients = loss.backward().unwrap();
+        assert!(gradients.get(&student).is_some() && gradients.get(&teacher).is_none());
+    }
+}
+
+#[test]
+fn structures_need_neither_one_width_nor_one_grid() {
+    let list = json!([{ "kind": "rkd", "pairs": [[0, 0], [2, 0], [0, 2]] }]);
+    let objectives = models::build(list, &Params::new()).unwrap();
+    assert!(!objectives.is_mean_over_images());
+}
+
+#[test]
+fn the_batches_must_be_the_same() {
+    let error = structure_losses(&tensor(1, &[2, 3, 2, 2]), &tensor(2, &[3, 3, 2, 2])).unwrap_err();
+    assert!(error.to_string().contains("batch"), "{error}");
 }
 
 #[test]

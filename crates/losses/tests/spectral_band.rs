@@ -22,7 +22,7 @@ proptest! {
         let sum = |x: &Tensor| {
             let [low, high] = [Bins::UpTo(cutoff), Bins::Above(cutoff)]
                 .map(|bins| spectral_band_loss(x, &teacher, bins));
-            Ok((low? + high?)?)
+            Ok::<_, spectralkd_losses::Error>((low? + high?)?)
         };
         let (parts, whole) = (
             value_and_gradient(&student, sum),

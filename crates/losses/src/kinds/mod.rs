@@ -13,4 +13,5 @@ kinds! {
     fitnets::FitNets,
     manifold::Manifold,
     dist::Dist,
+    rkd::Rkd,
 }
