@@ -40,14 +40,17 @@ fn deit() -> DeitConfig {
 fn a_name_alone_is_the_registrys_model() {
     let spec = read("model = \"swin_tiny_patch4_window7_224\"");
     let entry = registry::find("swin_tiny_patch4_window7_224").unwrap();
-    assert_eq!(spec.resolve(&Defaults::default()).unwrap(), entry.config);
+    // A name stands for a model, not for a recipe: timm's own drop path of 0.1 is not taken along.
+    assert_eq!(entry.config.drop_path(), 0.1);
+    let expected = entry.config.clone().with_drop_path(0.0);
+    assert_eq!(spec.resolve(&Defaults::default()).unwrap(), expected);
     assert_eq!(spec.entry(), Some(entry.clone()));
     assert_eq!(spec, ModelSpec::named(entry.name).unwrap());
     assert_eq!(spec.weights, None);
 
-    // The data's classes and channels, and its size where the caller wants it; drop path stays.
+    // The data's classes and channels, and its size where the caller wants it.
     let resolved = spec.resolve(&DATA).unwrap();
-    let expected = entry.config.with_num_classes(10).with_in_chans(1);
+    let expected = expected.with_num_classes(10).with_in_chans(1);
     assert_eq!(resolved, expected);
     let img_size = Some([96, 64]);
     let resolved = spec.resolve(&Defaults { img_size, ..DATA }).unwrap();
