@@ -228,7 +228,7 @@ pub struct Step {
     /// A name in experiments/ or a path to a TOML file. `model.weights` and `teacher.weights` in it name the given
     /// weights.
     pub experiment: String,
-    /// A safetensors file with `images`, f32 [B, C, H, W], already normalised, `labels`, integers [B], and perhaps
+    /// A safetensors file with `images`, f32 [B, C, H, W], already normalised, `labels`, an integer each, and perhaps
     /// `targets`, f32 [B, K].
     #[arg(long, value_name = "X.safetensors")]
     pub images: PathBuf,

@@ -26,7 +26,7 @@ use crate::{config, teacher};
 /// What a step is made of, beside the experiment.
 #[derive(Clone, Debug)]
 pub struct StepOptions {
-    /// A safetensors file with `images`, f32 [B, C, H, W], already normalised, `labels` [B], of any integer type, and
+    /// A safetensors file with `images`, f32 [B, C, H, W], already normalised, `labels`, one of any integer type each, and
     /// perhaps `targets`, f32 [B, K].
     pub images: PathBuf,
     /// The file to write.
