@@ -13,7 +13,7 @@ use crate::student::Student;
 /// What the images of a step are, whatever they show.
 #[derive(Clone, Copy, Debug)]
 pub struct Targets<'a> {
-    /// Their classes [B], u32, where they have any.
+    /// Their classes (`[B]`), u32, where they have any.
     pub labels: Option<&'a Tensor>,
     /// Shares of the classes [B, K], f32, where images were mixed; they then stand for the labels.
     pub soft: Option<&'a Tensor>,
