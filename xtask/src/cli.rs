@@ -41,7 +41,8 @@ pub enum Command {
     Export(Export),
     /// Time a step of distillation, training, inference and the loss, against what the machine can do at best.
     Speed(Speed),
-    /// One training step of an experiment on given weights and images: losses, gradients and updated parameters.
+    /// One training step of an experiment on given weights and images: losses, gradients and updated parameters. Both
+    /// models get the images as they are: mean, std and the teacher's class names are not used.
     Step(Step),
     /// Look at this machine: processor, memory, disk, the hub and its cache.
     Doctor,

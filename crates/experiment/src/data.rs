@@ -63,6 +63,7 @@ pub fn open(experiment: &Experiment, folder: Option<&Path>) -> Result<Images> {
     let curve = first_of_each_class(Arc::clone(&test), data.curve_per_class)?;
     let channels = channels(data, train.as_ref())?;
     let student = student_config(&experiment.model, train.classes().len(), channels)?;
+    one_for_each_channel("data", data.mean.as_deref(), student.in_chans())?;
     let size = data.size.unwrap_or(student.img_size());
     let pipelines = (
         training(data, size, channels),
@@ -194,6 +195,25 @@ fn evaluation(data: &Data, size: [usize; 2], channels: usize) -> Pipeline {
         },
     };
     Pipeline::new(size, channels, geometry)
+}
+
+/// A mean (and so a standard deviation) must have a number for each channel of the model's images.
+///
+/// # Errors
+/// It has another number of them.
+pub(crate) fn one_for_each_channel(
+    table: &str,
+    mean: Option<&[f32]>,
+    channels: usize,
+) -> Result<()> {
+    match mean {
+        Some(mean) if mean.len() != channels => Err(Error::Unfit(format!(
+            "`{table}.mean` and `{table}.std` have {} numbers, and the model's images {channels} channels: give one for \
+             each",
+            mean.len()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The student's normalisation.

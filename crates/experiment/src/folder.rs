@@ -46,7 +46,8 @@ impl RunFolder {
         };
         let path = folder.config();
         let ours = resolved(experiment)?;
-        if path.exists() {
+        // Without a manifest nothing has run here yet: a mistake in the configuration may be mended.
+        if path.exists() && folder.manifest().exists() {
             let theirs = fs::read_to_string(&path).map_err(|source| Error::Read {
                 path: path.clone(),
                 source,

@@ -11,7 +11,7 @@ use spectralkd_nn::{Params, Pass};
 
 use crate::config::{self, Experiment};
 use crate::data::Images;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::{layer_pairs, teacher, teaching};
 
 /// Sizes of the data that a plan is made for.
@@ -70,6 +70,12 @@ impl Plan {
         let size = images.counts();
         let info = images.student(&experiment.model)?.info()?;
         let runs = experiment.variants.len() * experiment.seeds.len();
+        if experiment.train.batch_size > size.train {
+            return Err(Error::Unfit(format!(
+                "`train.batch_size` is {}, and there are {} training images: a batch takes at most all of them",
+                experiment.train.batch_size, size.train
+            )));
+        }
         let steps_per_epoch = (size.train / experiment.train.batch_size) as u64;
         let steps = steps_per_epoch * experiment.train.epochs;
         let forward = 2.0 * info.macs as f64;

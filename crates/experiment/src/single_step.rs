@@ -13,7 +13,7 @@ use spectralkd_base::progress::Progress;
 use spectralkd_datasets::{Normalise, Render};
 use spectralkd_distillation::{Columns, FrozenTeacher, Student, Targets, Teacher, objective_terms};
 use spectralkd_losses::{Objectives, Outputs, Pair, Shapes, spectral_to_mse_of_teacher};
-use spectralkd_models::{Defaults, ModelConfig, weights};
+use spectralkd_models::{Defaults, ModelConfig, tensor_file, weights};
 use spectralkd_trainer::{
     AdamW, Gradients, Hyper, Schedule, Step, backward, clip_factor, decays, norm,
 };
@@ -166,9 +166,26 @@ fn variant<'a>(experiment: &'a Experiment, name: Option<&str>) -> Result<&'a Var
 
 /// The student on its given weights, else on first values drawn from the first seed.
 fn student(experiment: &Experiment, seed: u64) -> Result<Student> {
+    // The data set is not opened: what it would say of classes and channels, the weights say too.
+    let shapes = match &experiment.model.weights {
+        Some(path) if experiment.model.entry().is_none() => {
+            tensor_file::shapes(Path::new(path)).unwrap_or_default()
+        }
+        _ => BTreeMap::new(),
+    };
+    let of = |names: &[&str], axis: usize| {
+        let shape = names.iter().find_map(|name| shapes.get(*name))?;
+        shape.get(axis).copied()
+    };
     let sizes: ModelConfig = experiment.model.resolve(&Defaults {
-        num_classes: experiment.data.classes(),
-        in_chans: experiment.data.channels(),
+        num_classes: experiment
+            .data
+            .classes()
+            .or(of(&["head.weight", "head.fc.weight"], 0)),
+        in_chans: experiment
+            .data
+            .channels()
+            .or(of(&["patch_embed.proj.weight"], 1)),
         img_size: None,
     })?;
     let start = match &experiment.model.weights {

@@ -15,7 +15,7 @@ use spectralkd_models::export::{self, Preprocessing};
 use spectralkd_models::{Defaults, ModelConfig, weights};
 
 use crate::config::{self, Experiment};
-use crate::data::Images;
+use crate::data::{Images, one_for_each_channel};
 use crate::error::{Error, Result};
 use crate::manifest::{WeightsManifest, read_json};
 use crate::teaching;
@@ -64,6 +64,18 @@ pub fn load(
         None => find(teacher, progress)?,
     };
     let config = config(teacher, images.classes().len(), images.channels())?;
+    one_for_each_channel("teacher", teacher.mean.as_deref(), config.in_chans())?;
+    let logits = config.num_classes();
+    if let Some(names) = teacher
+        .classes
+        .as_ref()
+        .filter(|names| names.len() != logits)
+    {
+        return Err(Error::Unfit(format!(
+            "`teacher.classes` has {} names, and the teacher {logits} logits: give one for each, in their order",
+            names.len()
+        )));
+    }
     let fresh = Stream::new(0, "fresh parameters");
     let loaded = weights::load_adapted(&path, &config, &fresh, &Device::Cpu)?;
     let sha256 = file_sha256(&loaded.path)?;
@@ -76,7 +88,6 @@ pub fn load(
         .classes
         .clone()
         .or(described.as_ref().and_then(|d| d.label_names.clone()));
-    let logits = config.num_classes();
     let head_is_drawn = loaded.fresh.iter().any(|name| name.starts_with("head"));
     let columns = Columns::find(images.classes(), names.as_deref(), logits, head_is_drawn);
     if let Some(why) = columns.refusal() {

@@ -165,6 +165,43 @@ fn the_update_is_the_released_codes() {
     }
 }
 
+/// Images and targets that mean nothing are refused, not computed with.
+#[test]
+fn what_is_given_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images.safetensors");
+    let step = |name: &str, tensor: Tensor| {
+        let path = golden("deit-images.safetensors");
+        let mut tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+        tensors.insert(name.to_owned(), tensor);
+        candle_core::safetensors::save(&tensors, &images).unwrap();
+        let options = StepOptions {
+            images: images.clone(),
+            output: folder.path().join("step.safetensors"),
+            variant: None,
+            epoch: 0,
+        };
+        let experiment = experiment("deit", "[[0, 0]]", 0.2);
+        spectralkd_experiment::single_step::step(&experiment, &options, &Silent)
+            .unwrap_err()
+            .to_string()
+    };
+    let full = |value: f32, shape: &[usize]| Tensor::full(value, shape, &Device::Cpu).unwrap();
+    for (name, tensor, part) in [
+        ("images", full(f32::NAN, &[3, 3, 20, 20]), "NaN"),
+        ("images", full(0.0, &[3, 3, 20]), "[B, C, H, W]"),
+        ("targets", full(0.5, &[3, 7]), "add up to 1"),
+        ("targets", full(-1.0, &[3, 7]), "negative"),
+        ("labels", full(1.0, &[3]), "integers"),
+    ] {
+        let error = step(name, tensor);
+        assert!(
+            error.contains(part) && !folder.path().join("step.safetensors").exists(),
+            "{error}"
+        );
+    }
+}
+
 fn norm(tensor: &Tensor) -> f64 {
     let sum = tensor
         .to_dtype(DType::F64)

@@ -44,7 +44,7 @@ pub struct TrainConfig {
     /// The largest global gradient norm; larger gradients are scaled down to it. Above 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_grad: Option<f64>,
-    /// The decay of the moving average of the weights, in [0, 1]; none without it. The average is evaluated beside
+    /// The decay of the moving average of the weights, in [0, 1); none without it. The average is evaluated beside
     /// the weights, under the same names after the prefix [`crate::AVERAGE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
@@ -73,6 +73,9 @@ pub struct TrainConfig {
     #[serde(default = "paper::log_every_steps")]
     pub log_every_steps: u64,
 }
+
+/// More images than any step takes.
+const MOST_IMAGES: usize = 1 << 20;
 
 /// The fields that may change between a run and its continuation.
 const UPKEEP: [&str; 5] = [
@@ -163,14 +166,14 @@ impl TrainConfig {
         check(
             "batch_size",
             self.batch_size,
-            self.batch_size >= 1,
-            "it must be at least 1",
+            (1..=MOST_IMAGES).contains(&self.batch_size),
+            "it must be at least 1, and at most 1,048,576",
         )?;
         check(
             "eval_batch_size",
             self.eval_batch_size,
-            self.eval_batch_size >= 1,
-            "it must be at least 1",
+            (1..=MOST_IMAGES).contains(&self.eval_batch_size),
+            "it must be at least 1, and at most 1,048,576",
         )?;
         check("lr", self.lr, positive(self.lr), "it must be above 0")?;
         check(
@@ -204,12 +207,7 @@ impl TrainConfig {
             check("clip_grad", norm, positive(norm), "it must be above 0")?;
         }
         if let Some(decay) = self.ema {
-            check(
-                "ema",
-                decay,
-                (0.0..=1.0).contains(&decay),
-                "it must lie in [0, 1]",
-            )?;
+            check("ema", decay, rate(decay), "it must lie in [0, 1)")?;
         }
         if let Some(every) = self.checkpoint_every_steps {
             check(

@@ -94,6 +94,9 @@ pub enum Crop {
     RandomResized,
 }
 
+/// More threads than any machine here has cores.
+const MOST_WORKERS: usize = 256;
+
 fn scale() -> [f64; 2] {
     [0.08, 1.0]
 }
@@ -182,6 +185,11 @@ impl Data {
             "erase",
             "must be a probability, 0 to 1",
         )?;
+        rule(
+            self.workers.is_none_or(|workers| workers <= MOST_WORKERS),
+            "workers",
+            "must be at most 256: more threads than cores read no faster",
+        )?;
         rule(not_negative(self.mixup), "mixup", "must not be negative")?;
         rule(not_negative(self.cutmix), "cutmix", "must not be negative")?;
         normalisation(self.mean.as_deref(), self.std.as_deref())
@@ -191,7 +199,12 @@ impl Data {
 /// Rules for `mean` and `std`, of the images or of a teacher's.
 pub(super) fn normalisation(mean: Option<&[f32]>, std: Option<&[f32]>) -> Result<(), Fault> {
     let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
-    rule(mean.is_none_or(finite), "mean", "must be finite numbers")?;
+    let level = |values: &[f32]| values.iter().all(|value| (0.0..=1.0).contains(value));
+    rule(
+        mean.is_none_or(level),
+        "mean",
+        "must be numbers from 0 to 1, as images are scaled",
+    )?;
     rule(
         std.is_none_or(|std| finite(std) && std.iter().all(|&s| s > 0.0)),
         "std",

@@ -55,6 +55,14 @@ impl Given {
             )));
         };
         let images = images.to_dtype(DType::F32)?;
+        if batch == 0 {
+            return Err(problem("`images` holds no image".into()));
+        }
+        // A sum is finite where all values are, unless it overflows, which is no better.
+        let sum = images.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
+        if !sum.is_finite() {
+            return Err(problem("`images` holds NaN or infinity".into()));
+        }
         let labels = match find("labels")? {
             Some(labels) if labels.dims() != [batch] || labels.dtype().is_float() => {
                 let (dims, dtype) = (labels.dims(), labels.dtype());
@@ -72,7 +80,20 @@ impl Given {
                     "`targets` has the shape {dims:?}, and must be [{batch}, K]"
                 )));
             }
-            Some(targets) => Some(targets.to_dtype(DType::F32)?),
+            Some(targets) => {
+                let targets = targets.to_dtype(DType::F32)?;
+                let shares = targets.to_vec2::<f32>()?;
+                let wrong = |row: &Vec<f32>| {
+                    row.iter().any(|share| share.is_nan() || *share < 0.0)
+                        || (row.iter().sum::<f32>() - 1.0).abs() > 1e-3
+                };
+                if let Some(image) = shares.iter().position(wrong) {
+                    return Err(problem(format!(
+                        "the `targets` of image {image} are no shares of classes: they must not be negative, and add up to 1"
+                    )));
+                }
+                Some(targets)
+            }
             None => None,
         };
         Ok(Self {

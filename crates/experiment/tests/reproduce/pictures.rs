@@ -164,6 +164,42 @@ fn the_dry_run_says_where_the_teachers_outputs_come_from() {
         let teacher = lines.iter().find(|(key, _)| key == "teacher").unwrap();
         assert!(teacher.1.contains(part), "{}", teacher.1);
     }
+    for (from, to, part) in [
+        (
+            "crop = \"centre\"",
+            "mean = [0.1]\nstd = [0.2]",
+            "`data.mean`",
+        ),
+        (
+            "mean = [0.5, 0.4, 0.3]\n        std = [0.2, 0.3, 0.4]",
+            "mean = [0.5]\n        std = [0.2]",
+            "`teacher.mean`",
+        ),
+        (
+            "[teacher]\n",
+            "[teacher]\nclasses = [\"ape\", \"bee\"]\n",
+            "2 names",
+        ),
+    ] {
+        let text = experiment("crop = \"centre\"");
+        assert!(text.contains(from), "{from}");
+        workplace.write("wrong", &text.replace(from, to));
+        let error = workplace.error("wrong", &options(&workplace, "wrong"));
+        assert!(error.contains(part), "{error}");
+    }
+    workplace.write(
+        "large",
+        &experiment("").replace("batch_size = 4", "batch_size = 13"),
+    );
+    let read =
+        spectralkd_experiment::config::load(&workplace.path("large.toml"), None, &[]).unwrap();
+    let error = plan(&read, &options(&workplace, "large"), false)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("13") && error.contains("12 training images"),
+        "{error}"
+    );
     let missing = workplace.error("plan", &workplace.options("plan"));
     assert!(missing.contains("--data"), "{missing}");
 }
