@@ -61,6 +61,9 @@ impl Images {
     }
 }
 
+/// More worker threads than any machine here has cores.
+const MOST_THREADS: usize = 1024;
+
 /// Makes `threads` workers (by default one per core) the default of the whole process, and says
 /// how many.
 ///
@@ -69,8 +72,9 @@ impl Images {
 pub fn workers(threads: Option<usize>) -> Result<usize> {
     let threads =
         threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    if threads == 0 {
-        return Err(Failure::Usage("--threads must be at least 1".into()));
+    if threads == 0 || threads > MOST_THREADS {
+        let rule = format!("--threads must be at least 1 and at most {MOST_THREADS}");
+        return Err(Failure::Usage(rule));
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

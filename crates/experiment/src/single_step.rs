@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
-use spectralkd_base::progress::Progress;
+use spectralkd_base::progress::{Progress, Silent};
 use spectralkd_datasets::{Normalise, Render};
 use spectralkd_distillation::{Columns, FrozenTeacher, Student, Targets, Teacher, objective_terms};
 use spectralkd_losses::{Objectives, Outputs, Pair, Shapes, spectral_to_mse_of_teacher};
@@ -189,7 +189,11 @@ fn student(experiment: &Experiment, seed: u64) -> Result<Student> {
         img_size: None,
     })?;
     let start = match &experiment.model.weights {
-        Some(path) => Some(weights::load(Path::new(path), &sizes, &Device::Cpu)?),
+        Some(path) => Some(weights::load(
+            &teacher::located(path, &Silent)?,
+            &sizes,
+            &Device::Cpu,
+        )?),
         None => None,
     };
     let [channels, height, width] = sizes.info()?.image;

@@ -1,10 +1,10 @@
 //! The trainer's tasks of an experiment: its students, and the linear classifier.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
+use spectralkd_base::progress::Silent;
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::Sampler;
 use spectralkd_distillation::{Distillation, Feed, Student, Teacher};
@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::floor::PixelClassifier;
 use crate::measure::Measured;
 use crate::results::FLOOR;
+use crate::teacher::located;
 use crate::teaching::Teaching;
 
 /// What the trainer trains.
@@ -115,6 +116,6 @@ fn pretrained(
         return Ok(None);
     };
     let fresh = Stream::new(0, "fresh parameters");
-    let loaded = weights::load_adapted(Path::new(address), sizes, &fresh, &Device::Cpu)?;
+    let loaded = weights::load_adapted(&located(address, &Silent)?, sizes, &fresh, &Device::Cpu)?;
     Ok(Some(loaded.tensors))
 }

@@ -124,13 +124,20 @@ pub fn find(teacher: &config::Teacher, progress: &dyn Progress) -> Result<PathBu
             ));
         }
     };
-    if !Reference::looks_like_one(&address) {
+    if !Reference::looks_like_one(&address) && !Path::new(&address).exists() {
         let path = PathBuf::from(address);
-        return if path.exists() {
-            Ok(path)
-        } else {
-            Err(Error::NoWeights { path })
-        };
+        return Err(Error::NoWeights { path });
+    }
+    located(&address, progress)
+}
+
+/// The file or folder of an address, fetched if it lies on the hub.
+///
+/// # Errors
+/// A download failed, or the address is none.
+pub(crate) fn located(address: &str, progress: &dyn Progress) -> Result<PathBuf> {
+    if !Reference::looks_like_one(address) {
+        return Ok(PathBuf::from(address));
     }
     let reference: Reference = address.parse()?;
     let file = reference.file_or("model.safetensors")?;

@@ -135,7 +135,7 @@ fn values_out_of_range_are_found_at_their_line() {
     let (line, message) = error_of("lr = 2e-3", "lr = -2e-3");
     assert_eq!(line, line_of("lr = 2e-3"), "{message}");
     let (line, message) = error_of("pairs = [[0, 0]", "pairs = [[0, 9]");
-    assert!(line.is_some(), "{message}");
+    assert_eq!(line, line_of("pairs = "), "{message}");
     assert!(message.contains('9') && message.contains('6'), "{message}");
     let (line, message) = error_of("baseline = \"logits\"", "baseline = \"logit\"");
     assert_eq!(line, line_of("baseline = "), "{message}");

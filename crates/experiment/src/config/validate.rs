@@ -99,7 +99,10 @@ impl Experiment {
                 return Err(Fault::new(format!("{at}.name"), message));
             }
             let checked = self.validate_losses(&variant.losses, &student, teacher.as_ref());
-            checked.map_err(|f| f.within(&at))?;
+            checked.map_err(|f| match f.key.starts_with("distillation.") {
+                true => f,
+                false => f.within(&at),
+            })?;
         }
         Ok(())
     }
@@ -132,6 +135,7 @@ impl Experiment {
             loss.check()
                 .map_err(|wrong| Fault::new(format!("{at}.{}", wrong.key), wrong.rule))?;
             let mut loss = loss.clone();
+            let shared = matches!(loss.pairs(), Some(Pairs::Shared));
             if loss.spec.uses_teacher() && teacher.is_none() {
                 let message = "this loss needs a teacher, and there is no [teacher]";
                 return Err(Fault::new(at, message));
@@ -152,7 +156,11 @@ impl Experiment {
                 },
                 Some(Pairs::Listed(_)) | None => {}
             }
-            buildable(loss, student, teacher).map_err(|f| f.within(&at))?;
+            buildable(loss, student, teacher).map_err(|f| {
+                // What is wrong with shared pairs is wrong where they stand.
+                let of_pairs = shared && f.key.starts_with("pairs");
+                f.within(if of_pairs { "distillation" } else { &at })
+            })?;
         }
         let names = losses.iter().map(Loss::name);
         let mut taken = BTreeSet::new();
