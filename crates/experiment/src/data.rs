@@ -1,15 +1,20 @@
 //! The images of an experiment, cut to its size, and the way from one to a view.
 
+mod pipelines;
+mod sources;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use spectralkd_datasets::{
-    Batch, BatchRequest, Dataset, Erase, Fill, Geometry, ImageFolder, ImageSet, Loader, Mix,
-    Normalise, Pipeline, Render, Sample, Subset, fashion_mnist, idx,
+    Batch, BatchRequest, Dataset, Geometry, Loader, Normalise, Pipeline, Render,
 };
 use spectralkd_models::{Defaults, ModelConfig, ModelSpec};
 
-use crate::config::{Crop, Data, DataSource, Experiment};
+pub(crate) use self::pipelines::one_for_each_channel;
+use self::pipelines::{evaluation, normalise, spread, training};
+use self::sources::{channels, first_of_each_class, in_words, source};
+use crate::config::{DataSource, Experiment};
 use crate::error::{Error, Result};
 use crate::manifest::DataRecord;
 use crate::plan::DataSize;
@@ -86,151 +91,6 @@ pub fn open(experiment: &Experiment, folder: Option<&Path>) -> Result<Images> {
     })
 }
 
-type Split = Arc<dyn Dataset>;
-
-/// Training and test images, and where they came from.
-fn source(data: &Data, folder: Option<&Path>) -> Result<(Split, Split, String)> {
-    let needed = || {
-        folder.ok_or_else(|| {
-            Error::Unfit(
-                "name the folder of the images with --data DIR, or with `path` in [data]"
-                    .to_owned(),
-            )
-        })
-    };
-    let name = |given: &Option<String>, default: &str| given.clone().unwrap_or(default.into());
-    match data.dataset {
-        DataSource::FashionMnist => {
-            let splits = match (folder, name(&data.train, "embedded").as_str()) {
-                (Some(folder), _) => fashion_mnist::from_dir(folder)?,
-                (None, "embedded") => fashion_mnist::embedded()?,
-                (None, _) => {
-                    return Err(Error::Unfit(
-                        "this profile trains on all 60,000 images: name the folder that holds them with --data DIR \
-                         (Debian's package dataset-fashion-mnist installs them under /usr/share/datasets/fashion-mnist)"
-                            .into(),
-                    ));
-                }
-            };
-            Ok((Arc::new(splits.train), Arc::new(splits.test), splits.origin))
-        }
-        DataSource::Idx => {
-            let folder = needed()?;
-            let split = |given, default: &str| -> Result<Split> {
-                let set: ImageSet = idx::read_split(folder, &name(given, default))?;
-                Ok(Arc::new(set))
-            };
-            let (train, test) = (split(&data.train, "train")?, split(&data.test, "t10k")?);
-            Ok((train, test, folder.display().to_string()))
-        }
-        DataSource::Folder => {
-            let folder = needed()?;
-            let split = |given, default: &str| -> Result<Split> {
-                let folder = folder.join(name(given, default));
-                Ok(Arc::new(ImageFolder::open(&folder)?))
-            };
-            let (train, test) = (split(&data.train, "train")?, split(&data.test, "val")?);
-            Ok((train, test, folder.display().to_string()))
-        }
-    }
-}
-
-fn in_words(classes: &[String]) -> String {
-    let first: Vec<&str> = classes.iter().map(String::as_str).take(3).collect();
-    format!("{} ({}, ...)", classes.len(), first.join(", "))
-}
-
-/// The first `per_class` images of each class, in the data set's order; all of them for `None`.
-fn first_of_each_class(set: Split, per_class: Option<usize>) -> Result<Split> {
-    match per_class {
-        None => Ok(set),
-        Some(n) => {
-            let chosen = set.class_balanced(n)?;
-            Ok(Arc::new(Subset::new(set, chosen)?))
-        }
-    }
-}
-
-/// Channels of the views: those that the images have.
-fn channels(data: &Data, images: &dyn Dataset) -> Result<usize> {
-    if let Some(channels) = data.channels() {
-        return Ok(channels);
-    }
-    Ok(match images.sample(0)? {
-        Sample::Raw(raw) => raw.shape()[0],
-        Sample::Encoded(_) => 3,
-    })
-}
-
-fn training(data: &Data, size: [usize; 2], channels: usize) -> Pipeline {
-    let mixes = data.mixup > 0.0 || data.cutmix > 0.0;
-    let geometry = match data.crop() {
-        Crop::None => Geometry::AsIs,
-        Crop::Centre => Geometry::Centre {
-            crop_pct: data.crop_pct,
-        },
-        Crop::RandomResized => Geometry::RandomResizedCrop {
-            scale: data.scale,
-            ratio: data.ratio,
-        },
-    };
-    Pipeline {
-        flip: if data.flip { 0.5 } else { 0.0 },
-        erase: (data.erase > 0.0).then(|| Erase::new(data.erase, Fill::Noise)),
-        mix: mixes.then_some(Mix {
-            mixup: data.mixup,
-            cutmix: data.cutmix,
-            probability: 1.0,
-            switch: 0.5,
-        }),
-        ..Pipeline::new(size, channels, geometry)
-    }
-}
-
-fn evaluation(data: &Data, size: [usize; 2], channels: usize) -> Pipeline {
-    let geometry = match data.dataset {
-        DataSource::FashionMnist | DataSource::Idx => Geometry::AsIs,
-        DataSource::Folder => Geometry::Centre {
-            crop_pct: data.crop_pct,
-        },
-    };
-    Pipeline::new(size, channels, geometry)
-}
-
-/// A mean (and so a standard deviation) must have a number for each channel of the model's images.
-///
-/// # Errors
-/// It has another number of them.
-pub(crate) fn one_for_each_channel(
-    table: &str,
-    mean: Option<&[f32]>,
-    channels: usize,
-) -> Result<()> {
-    match mean {
-        Some(mean) if mean.len() != channels => Err(Error::Unfit(format!(
-            "`{table}.mean` and `{table}.std` have {} numbers, and the model's images {channels} channels: give one for \
-             each",
-            mean.len()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// The student's normalisation.
-fn normalise(data: &Data, channels: usize) -> Result<Normalise> {
-    let given = data.mean.clone().zip(data.std.clone());
-    let normalise = match (given, data.dataset) {
-        (Some((mean, std)), _) => Normalise { mean, std },
-        (None, DataSource::FashionMnist) => fashion_mnist::normalise(),
-        (None, _) if channels == 3 => Normalise::imagenet(),
-        (None, _) => Normalise {
-            mean: vec![0.5; channels],
-            std: vec![0.5; channels],
-        },
-    };
-    Ok(normalise)
-}
-
 /// The student's sizes, its head as wide as the data set has classes.
 ///
 /// # Errors
@@ -241,21 +101,6 @@ pub fn student_config(model: &ModelSpec, classes: usize, channels: usize) -> Res
         in_chans: Some(channels),
         img_size: None,
     })?)
-}
-
-/// A normalisation for so many channels: itself, or the mean over its channels for each.
-fn spread(normalise: Normalise, channels: usize) -> Normalise {
-    let fit = |values: Vec<f32>| {
-        if values.len() == channels {
-            return values;
-        }
-        let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
-        vec![mean; channels]
-    };
-    Normalise {
-        mean: fit(normalise.mean),
-        std: fit(normalise.std),
-    }
 }
 
 impl Images {
