@@ -5,6 +5,7 @@ use spectralkd_lens::{FeatureSource, FeaturesFrom, analyze as lens};
 use crate::cli::Analyze;
 use crate::failure::Result;
 use crate::model::workers;
+use crate::output::say;
 use crate::terminal::Terminal;
 
 /// Analyses the spectra of one model or several.
@@ -25,7 +26,7 @@ pub fn analyze(arguments: &Analyze) -> Result<()> {
     let options = arguments.lens.options(arguments.model.batch);
     let (permutations, terminal) = (arguments.permutations, Terminal::new());
     let found = rayon::scope(|_| lens::analyze(&sources, &options, permutations, &terminal))?;
-    println!("{}", found.table);
-    println!("Report:  {}", found.report.display());
+    say!("{}", found.table);
+    say!("Report:  {}", found.report.display());
     Ok(())
 }

@@ -198,7 +198,8 @@ pub struct Reproduce {
     #[arg(long)]
     pub dry_run: bool,
     /// Seeds instead of the file's, as in 0,1,2.
-    #[arg(long, value_delimiter = ',', value_name = "N,N,…")]
+    #[arg(long, value_delimiter = ',', value_name = "N,N,…",
+          value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seeds: Vec<u64>,
     /// Override a key of the file, as in train.epochs=3; may be given several times.
     #[arg(long, value_name = "KEY=VALUE")]

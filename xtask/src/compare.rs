@@ -5,6 +5,7 @@ use spectralkd_lens::compare as lens;
 use crate::cli::Compare;
 use crate::failure::Result;
 use crate::model::workers;
+use crate::output::say;
 use crate::terminal::Terminal;
 
 /// Compares all pairs of layers of two models.
@@ -16,7 +17,7 @@ pub fn compare(arguments: &Compare) -> Result<()> {
     let options = arguments.lens.options(arguments.batch);
     let terminal = Terminal::new();
     let found = rayon::scope(|_| lens::compare(&arguments.a, &arguments.b, &options, &terminal))?;
-    println!("{}", found.table);
-    println!("Report:  {}", found.report.display());
+    say!("{}", found.table);
+    say!("Report:  {}", found.report.display());
     Ok(())
 }

@@ -3,6 +3,7 @@
 use spectralkd_doctor::{State, examine};
 
 use crate::failure::{Failure, Result};
+use crate::output::say;
 use crate::provenance::workspace;
 
 /// Prints every finding.
@@ -17,7 +18,7 @@ pub fn doctor() -> Result<()> {
             State::Warning => "note",
             State::Bad => "BAD ",
         };
-        println!("{mark}  {:<11} {}", finding.topic, finding.text);
+        say!("{mark}  {:<11} {}", finding.topic, finding.text);
     }
     match findings.iter().filter(|f| f.state == State::Bad).count() {
         0 => Ok(()),

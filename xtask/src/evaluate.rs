@@ -2,6 +2,7 @@
 
 use crate::cli::Evaluate;
 use crate::failure::Result;
+use crate::output::say;
 use crate::terminal::Terminal;
 
 /// Does what the arguments ask for.
@@ -16,14 +17,14 @@ pub fn evaluate(arguments: &Evaluate) -> Result<()> {
     let result =
         rayon::scope(|_| spectralkd_lens::evaluate(&loaded, data, split, batch, &terminal))?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&result)?);
+        say!("{}", serde_json::to_string_pretty(&result)?);
         return Ok(());
     }
-    println!("{} ({})", result.model, result.weights);
-    println!("  images    {} from {}", result.images, result.data);
-    println!("  top-1     {:.2} %", result.top1);
-    println!("  top-5     {:.2} %", result.top5);
-    println!("  loss      {:.4} nats", result.loss);
-    println!("  speed     {:.1} images/s", result.images_per_second);
+    say!("{} ({})", result.model, result.weights);
+    say!("  images    {} from {}", result.images, result.data);
+    say!("  top-1     {:.2} %", result.top1);
+    say!("  top-5     {:.2} %", result.top5);
+    say!("  loss      {:.4} nats", result.loss);
+    say!("  speed     {:.1} images/s", result.images_per_second);
     Ok(())
 }

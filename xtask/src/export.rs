@@ -4,6 +4,7 @@ use spectralkd_experiment::export::timm;
 
 use crate::cli::Export;
 use crate::failure::Result;
+use crate::output::say;
 
 /// Does what the arguments ask for.
 ///
@@ -11,9 +12,9 @@ use crate::failure::Result;
 /// The folder holds no finished run, or the export cannot be written.
 pub fn export(arguments: &Export) -> Result<()> {
     let exported = timm::export(&arguments.run, &arguments.to, arguments.average)?;
-    println!("{} ({})", exported.title, exported.architecture);
-    println!("  {}", arguments.to.display());
-    println!(
+    say!("{} ({})", exported.title, exported.architecture);
+    say!("  {}", arguments.to.display());
+    say!(
         "  timm.create_model(\"local-dir:{}\", pretrained=True)",
         arguments.to.display()
     );

@@ -18,6 +18,12 @@ pub enum Failure {
     /// A result that JSON cannot hold.
     #[error("the result is no JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// Ctrl-C: work is left, and what was done is kept. It has been said.
+    #[error("stopped")]
+    Stopped,
+    /// What was to be printed could not be written.
+    #[error("cannot write to standard output: {0}; files that the command writes are complete")]
+    Output(#[source] std::io::Error),
     /// An experiment.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),

@@ -6,6 +6,7 @@ use spectralkd_lens::{ModelImages, features};
 
 use crate::cli::Features;
 use crate::failure::Result;
+use crate::output::say;
 use crate::terminal::Terminal;
 
 /// Does what the arguments ask for.
@@ -23,15 +24,15 @@ pub fn features(arguments: &Features) -> Result<()> {
     let written =
         rayon::scope(|_| features::write(&loaded, &mut images, taps, batch, output, &terminal))?;
     let seconds = start.elapsed().as_secs_f64();
-    println!(
+    say!(
         "{} on {} images in {seconds:.2} s ({:.1} images/s)",
         loaded.name,
         images.len(),
         images.len() as f64 / seconds
     );
     for (name, shape) in &written.tensors {
-        println!("  {name:<12} {shape:?}");
+        say!("  {name:<12} {shape:?}");
     }
-    println!("{}", output.display());
+    say!("{}", output.display());
     Ok(())
 }

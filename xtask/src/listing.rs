@@ -5,6 +5,7 @@ use std::path::Path;
 use spectralkd_experiment::config::{self, Source};
 
 use crate::failure::Result;
+use crate::output::say;
 
 /// Prints every experiment with its title and profiles; the default profile is starred.
 ///
@@ -36,10 +37,10 @@ pub fn list(folder: &Path) -> Result<()> {
                 table.keys().map(star).collect()
             })
             .unwrap_or_default();
-        println!("{name:<14} {}", text("title"));
-        println!("{:<14} profiles: {}", "", profiles.join(", "));
+        say!("{name:<14} {}", text("title"));
+        say!("{:<14} profiles: {}", "", profiles.join(", "));
     }
-    println!("\n* runs when no --profile is given");
+    say!("\n* runs when no --profile is given");
     Ok(())
 }
 

@@ -14,22 +14,28 @@ mod features;
 mod listing;
 mod model;
 mod models;
+mod output;
 mod provenance;
 mod reproduce;
 mod speed;
 mod step;
 mod terminal;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use cli::{Cli, Command};
+use failure::Failure;
 
 // Freed tensors go back to the next tensor instead of to the system, which would have to
 // clear their pages again: about a third of a training step with glibc's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The exit code after Ctrl-C, as shells have it: 128 and the signal's number.
+const STOPPED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -57,10 +63,13 @@ fn main() -> ExitCode {
         Command::Step(arguments) => step::step(&arguments),
         Command::Doctor => doctor::doctor(),
     };
-    match result {
+    match result.and_then(|()| output::finish().map_err(Failure::Output)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Stopped) => ExitCode::from(STOPPED),
         Err(error) => {
-            eprintln!("{:?}", failure::report(error));
+            let report = failure::report(error);
+            // Where nobody reads it, the exit code says it alone.
+            drop(writeln!(std::io::stderr(), "{report:?}"));
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,6 @@
 //! What the commands on one model have in common.
 
+use spectralkd_base::progress::Progress;
 use spectralkd_lens::{ImagesFrom, LoadedModel, ModelRequest, Options, Sizes};
 
 use crate::cli::{Images, Lens, Model};
@@ -13,7 +14,7 @@ impl Model {
         workers(self.threads)?;
         let loaded = LoadedModel::load(&self.request(), terminal)?;
         for note in &loaded.notes {
-            eprintln!("note: {note}");
+            terminal.note(&format!("note: {note}"));
         }
         Ok(loaded)
     }

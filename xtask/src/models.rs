@@ -4,6 +4,7 @@ use spectralkd_models::registry::{self, Entry};
 
 use crate::cli::Models;
 use crate::failure::Result;
+use crate::output::say;
 
 /// Does what the arguments ask for.
 ///
@@ -20,13 +21,17 @@ pub fn models(arguments: &Models) -> Result<()> {
     if arguments.name.is_some() {
         return entries.iter().try_for_each(one);
     }
-    println!(
+    say!(
         "{:<35} {:>8} {:>8}  {:>9}  {:>4}  taps",
-        "model", "params", "GMACs", "image", "crop"
+        "model",
+        "params",
+        "GMACs",
+        "image",
+        "crop"
     );
     for entry in &entries {
         let info = entry.config.info()?;
-        println!(
+        say!(
             "{:<35} {:>6.1} M {:>8.2}  {:>9}  {:>4}  {}",
             entry.name,
             info.params as f64 / 1e6,
@@ -36,7 +41,7 @@ pub fn models(arguments: &Models) -> Result<()> {
             taps(&info.taps)
         );
     }
-    println!("\nmore of one: cargo xtask models NAME");
+    say!("\nmore of one: cargo xtask models NAME");
     Ok(())
 }
 
@@ -60,18 +65,20 @@ fn one(entry: &Entry) -> Result<()> {
     let info = entry.config.info()?;
     let preprocessing = &entry.preprocessing;
     let [channels, height, width] = info.image;
-    println!("{}", entry.name);
-    println!("  weights        hf://{}", entry.repository());
-    println!("  parameters     {}", info.params);
-    println!("  GMACs          {:.4}", info.macs as f64 / 1e9);
-    println!("  image          {channels} x {height} x {width}");
-    println!("  classes        {}", info.classes);
-    println!(
+    say!("{}", entry.name);
+    say!("  weights        hf://{}", entry.repository());
+    say!("  parameters     {}", info.params);
+    say!("  GMACs          {:.4}", info.macs as f64 / 1e9);
+    say!("  image          {channels} x {height} x {width}");
+    say!("  classes        {}", info.classes);
+    say!(
         "  preprocessing  bicubic, crop {}, mean {:?}, std {:?}",
-        preprocessing.crop_pct, preprocessing.mean, preprocessing.std
+        preprocessing.crop_pct,
+        preprocessing.mean,
+        preprocessing.std
     );
     for (i, [c, h, w]) in info.taps.iter().enumerate() {
-        println!("  tap {i:<10} {c} x {h} x {w}");
+        say!("  tap {i:<10} {c} x {h} x {w}");
     }
     Ok(())
 }
@@ -95,6 +102,6 @@ fn json(entries: &[Entry]) -> Result<()> {
             "std": entry.preprocessing.std,
         }));
     }
-    println!("{}", serde_json::to_string_pretty(&list)?);
+    say!("{}", serde_json::to_string_pretty(&list)?);
     Ok(())
 }

@@ -2,12 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use spectralkd_base::progress::Progress;
 use spectralkd_experiment::config::{self, Experiment, Source};
+use spectralkd_experiment::error::Error;
 use spectralkd_experiment::reproduce::{Options, Status, Summary, plan, reproduce as run};
 
 use crate::cli::Reproduce;
 use crate::failure::{Failure, Result};
 use crate::model::workers;
+use crate::output::say;
 use crate::terminal::Terminal;
 use crate::{listing, provenance};
 
@@ -57,45 +60,55 @@ pub fn reproduce(arguments: &Reproduce) -> Result<()> {
     // A second Ctrl-C ends the process at once; the checkpoints are safe either way.
     let handler = || {
         if INTERRUPT.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            std::process::exit(crate::STOPPED.into());
         }
     };
     ctrlc::set_handler(handler)
         .map_err(|e| Failure::Machine(format!("cannot listen for Ctrl-C: {e}")))?;
-    let summary = run(&experiment, &options, &Terminal::new(), &INTERRUPT)?;
+    let terminal = Terminal::new();
+    let summary = match run(&experiment, &options, &terminal, &INTERRUPT) {
+        Err(stopped @ Error::Stopped) => {
+            terminal.note(&stopped.to_string());
+            return Err(Failure::Stopped);
+        }
+        ended => ended?,
+    };
     show_summary(&summary);
-    Ok(())
+    match summary.status {
+        Status::Interrupted { .. } => Err(Failure::Stopped),
+        Status::Done | Status::AlreadyDone => Ok(()),
+    }
 }
 
 fn show_plan(experiment: &Experiment, options: &Options, dry_run: bool) -> Result<()> {
-    println!("{} ({})", experiment.title, experiment.profile);
+    say!("{} ({})", experiment.title, experiment.profile);
     for (key, value) in plan(experiment, options, dry_run)? {
-        println!("  {key:<10} {value}");
+        say!("  {key:<10} {value}");
     }
-    println!("  {:<10} {}", "folder", options.out.display());
-    println!();
+    say!("  {:<10} {}", "folder", options.out.display());
+    say!();
     Ok(())
 }
 
 fn show_summary(summary: &Summary) {
-    println!();
+    say!();
     if let Some(objection) = &summary.table.objection {
-        println!("{objection}\n");
+        say!("{objection}\n");
     }
-    println!("{}", summary.table.text());
+    say!("{}", summary.table.text());
     for sentence in &summary.sentences {
-        println!("{sentence}");
+        say!("{sentence}");
     }
-    println!();
+    say!();
     match &summary.status {
-        Status::Done => println!("Done."),
-        Status::AlreadyDone => println!("This was done before; --fresh starts anew."),
+        Status::Done => say!("Done."),
+        Status::AlreadyDone => say!("This was done before; --fresh starts anew."),
         Status::Interrupted { missing } => {
-            println!("Stopped with {missing} runs to do; the same command goes on.");
+            say!("Stopped with {missing} runs to do; the same command goes on.");
         }
     }
     if let Some(weights) = &summary.exported {
-        println!("Weights: {}", weights.display());
+        say!("Weights: {}", weights.display());
     }
-    println!("Report:  {}", summary.report.display());
+    say!("Report:  {}", summary.report.display());
 }

@@ -3,12 +3,15 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use spectralkd_base::progress::Progress;
 use spectralkd_speed::{self as speed, Case, Error, Length, Named, Precision, Record};
 
 use crate::cli::{Speed, SpeedCase};
 use crate::failure::{Failure, Result};
 use crate::model::workers;
+use crate::output::say;
 use crate::provenance::provenance;
+use crate::terminal::Terminal;
 
 /// The cases without a case, each as it is typed.
 const STANDARD: [&str; 8] = [
@@ -42,7 +45,7 @@ pub fn speed(arguments: &Speed) -> Result<()> {
         None => list(arguments)?,
     };
     if !arguments.json {
-        println!("{}", speed::table(&records));
+        say!("{}", speed::table(&records));
     }
     Ok(())
 }
@@ -57,13 +60,13 @@ fn one(case: &SpeedCase, arguments: &Speed) -> Result<Record> {
     case.check(length)?;
     workers(arguments.threads)?;
     if std::env::var("CANDLE_NUM_THREADS").as_deref() != Ok("1") {
-        eprintln!(
-            "note: CANDLE_NUM_THREADS is not 1, so that candle's own threads disturb ours; `cargo xtask` sets it"
+        Terminal::new().note(
+            "note: CANDLE_NUM_THREADS is not 1, so that candle's own threads disturb ours; `cargo xtask` sets it",
         );
     }
     let record = rayon::scope(|_| speed::measure(&case, length, &version(), &INTERRUPT))?;
     if arguments.json {
-        println!("{}", record.json()?);
+        say!("{}", record.json()?);
     }
     Ok(record)
 }
@@ -129,9 +132,9 @@ fn list(arguments: &Speed) -> Result<Vec<Record>> {
     for case in STANDARD {
         let record = child(case, &shared)?;
         if arguments.json {
-            println!("{}", record.json()?);
+            say!("{}", record.json()?);
         } else {
-            eprintln!("{}", speed::line(&record));
+            Terminal::new().note(&speed::line(&record));
         }
         records.push(record);
     }

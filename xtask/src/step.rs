@@ -6,6 +6,7 @@ use spectralkd_experiment::single_step::{StepOptions, step as run};
 use crate::cli::Step;
 use crate::failure::Result;
 use crate::model::workers;
+use crate::output::say;
 use crate::provenance;
 use crate::terminal::Terminal;
 
@@ -29,17 +30,19 @@ pub fn step(arguments: &Step) -> Result<()> {
     };
     workers(arguments.threads)?;
     let report = run(&experiment, &options, &Terminal::new())?;
-    println!(
+    say!(
         "{} of {} ({})",
-        report.variant, experiment.name, experiment.profile
+        report.variant,
+        experiment.name,
+        experiment.profile
     );
     for (name, value) in &report.losses {
-        println!("  {:<24} {value:.6}", format!("loss.{name}"));
+        say!("  {:<24} {value:.6}", format!("loss.{name}"));
     }
-    println!("  {:<24} {:.6}", "gradient norm", report.gradient_norm);
-    println!("  {:<24} {}", "clipped by", report.clip);
-    println!("  {:<24} {:e}", "learning rate", report.lr);
-    println!("  {:<24} {} tensors", "parameters", report.parameters);
-    println!("Written: {}", options.output.display());
+    say!("  {:<24} {:.6}", "gradient norm", report.gradient_norm);
+    say!("  {:<24} {}", "clipped by", report.clip);
+    say!("  {:<24} {:e}", "learning rate", report.lr);
+    say!("  {:<24} {} tensors", "parameters", report.parameters);
+    say!("Written: {}", options.output.display());
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The commands as a person types them: what they print, and how they end.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -60,6 +60,29 @@ fn the_registry_is_listed() {
             && one.contains("tap 3 768 x 7 x 7"),
         "{one}"
     );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_mistake_and_a_full_disk_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = command(dir.path(), &["models", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let output = command(dir.path(), &["models", "--json"])
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    let error = text(&output.stderr);
+    assert!(!output.status.success());
+    assert!(error.contains("cannot write to standard output"), "{error}");
 }
 
 #[test]

@@ -40,4 +40,4 @@ mod nearest;
 mod philox;
 
 pub use error::{FileError, Result};
-pub use nearest::nearest;
+pub use nearest::{closest, nearest};

@@ -14,7 +14,7 @@ use spectralkd_nn::Pass;
 use crate::config::Experiment;
 use crate::data::Images;
 use crate::error::Result;
-use crate::teaching::comparable;
+use crate::needs::comparable;
 
 /// The fixed batch, and the teacher's features on it.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! The images of an experiment, cut to its size, and the way from one to a view.
 
 mod pipelines;
+mod record;
 mod sources;
 
 use std::path::Path;
@@ -13,11 +14,10 @@ use spectralkd_models::{Defaults, ModelConfig, ModelSpec};
 
 pub(crate) use self::pipelines::one_for_each_channel;
 use self::pipelines::{evaluation, normalise, spread, training};
+pub use self::record::{DataRecord, DataSize};
 use self::sources::{channels, first_of_each_class, in_words, source};
 use crate::config::{DataSource, Experiment};
 use crate::error::{Error, Result};
-use crate::manifest::DataRecord;
-use crate::plan::DataSize;
 
 /// Training and test images, and what is done to them.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub fn open(experiment: &Experiment, folder: Option<&Path>) -> Result<Images> {
     let data = &experiment.data;
     let (train, test, origin) = source(data, folder.or(data.path.as_deref()))?;
     if train.classes() != test.classes() {
-        return Err(Error::Unfit(format!(
+        return Err(Error::Data(format!(
             "the training images have other classes than the test images: {} and {}",
             in_words(train.classes()),
             in_words(test.classes())

@@ -73,9 +73,57 @@ pub enum Error {
         /// What is wrong with them, and what to do next.
         problem: String,
     },
-    /// What was asked for does not go together, or cannot be done here; the sentence says what and what to do.
+    /// An override that cannot be applied.
+    #[error("--set {set}: {problem}")]
+    Set {
+        /// The override, or its path.
+        set: String,
+        /// What is wrong with it, and what to do next.
+        problem: String,
+    },
+    /// No variant of that name.
+    #[error("there is no variant `{name}`; there are {}", known.join(", "))]
+    UnknownVariant {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// The images that an experiment names cannot be used by it; the sentence says what to do next.
     #[error("{0}")]
-    Unfit(String),
+    Data(String),
+    /// The teacher cannot teach here; the sentence says why, and what to do next.
+    #[error("{0}")]
+    Teacher(String),
+    /// What a strategy chose cannot be used.
+    #[error(
+        "the strategy `{strategy}` chose layers that the losses cannot compare: {problem}; list the pairs instead"
+    )]
+    Pairs {
+        /// The strategy.
+        strategy: &'static str,
+        /// Why not.
+        problem: String,
+    },
+    /// A run that cannot be exported; the sentence says why, and what can.
+    #[error("{0}")]
+    Export(String),
+    /// A loss or a gradient is NaN or infinite.
+    #[error(
+        "{what} is {value}: look at the images and weights, at the weights of the losses, and at their logarithms and divisions"
+    )]
+    NotFinite {
+        /// Which.
+        what: String,
+        /// NaN or an infinity.
+        value: f64,
+    },
+    /// The system gives no threads.
+    #[error("cannot start worker threads: {0}; ask for fewer with --threads or --jobs")]
+    Threads(String),
+    /// Stopped from outside before the teacher was trained.
+    #[error("stopped while training the teacher; the same command goes on")]
+    Stopped,
     /// The teacher's weights are not where they should be.
     #[error("the teacher's weights {} are not there; restore them (git checkout), name others with `teacher.weights`, or train the teacher with --train-teacher", path.display())]
     NoWeights {
@@ -97,7 +145,7 @@ pub enum Error {
     File(#[from] spectralkd_base::files::FileError),
     /// Reading images failed.
     #[error(transparent)]
-    Data(#[from] spectralkd_datasets::DatasetError),
+    Dataset(#[from] spectralkd_datasets::DatasetError),
     /// A model could not be built or loaded.
     #[error(transparent)]
     Model(#[from] spectralkd_models::Error),

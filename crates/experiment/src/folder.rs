@@ -19,6 +19,9 @@ use spectralkd_base::folders::{Lock, make, move_aside};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 
+/// The resolved configuration in a run folder.
+pub(crate) const CONFIG: &str = "config.toml";
+
 /// An open run folder, held by this process alone until it is dropped.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -70,7 +73,7 @@ impl RunFolder {
 
     /// `config.toml`.
     pub fn config(&self) -> PathBuf {
-        self.root.join("config.toml")
+        self.root.join(CONFIG)
     }
 
     /// `manifest.json`.
@@ -109,8 +112,10 @@ impl RunFolder {
 /// # Errors
 /// A value that TOML cannot hold (a seed above 2^63).
 pub fn resolved(experiment: &Experiment) -> Result<String> {
-    toml::to_string(experiment)
-        .map_err(|e| Error::Unfit(format!("the configuration cannot be written as TOML: {e}")))
+    toml::to_string(experiment).map_err(|e| Error::Write {
+        path: CONFIG.into(),
+        source: std::io::Error::other(e),
+    })
 }
 
 /// The first line in which two configurations differ, seeds apart.

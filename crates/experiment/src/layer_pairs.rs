@@ -1,8 +1,8 @@
 //! Which layers are aligned, where the experiment leaves it to a strategy.
 //!
 //! The strategies look at features on a fixed batch of training images (the first of each class): the frozen
-//! teacher's, and those of the student with the initial weights of the first seed, for there is no trained student
-//! yet. What was chosen is kept in the run folder as `pairs/choice.json`, with the scores as CSV and as a heat map,
+//! teacher's, and those of the student with the weights from which the first seed starts, for there is no trained
+//! student yet. What was chosen is kept in the run folder as `pairs/choice.json`, with the scores as CSV and as a heat map,
 //! and holds for all variants and seeds.
 
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use candle_core::Device;
 use spectralkd_base::files::{write_atomic, write_json};
 use spectralkd_base::progress::Progress;
-use spectralkd_distillation::{FrozenTeacher, Student};
+use spectralkd_distillation::FrozenTeacher;
 use spectralkd_evaluation::compare::{self, FeatureTensors};
 use spectralkd_evaluation::pairs::{Choice, Scores, Strategy, choose as choose_by};
 use spectralkd_losses::Pairs;
@@ -21,6 +21,7 @@ use spectralkd_report::figure::Figure;
 use crate::config::Experiment;
 use crate::data::Images;
 use crate::error::{Error, Result};
+use crate::first_weights::FirstWeights;
 use crate::folder::RunFolder;
 use crate::manifest::read_json;
 
@@ -64,7 +65,7 @@ pub fn estimated(
 pub fn choose(
     experiment: &Experiment,
     teacher: &FrozenTeacher,
-    images: &Images,
+    (images, first): (&Images, &FirstWeights),
     folder: &RunFolder,
     progress: &dyn Progress,
 ) -> Result<Experiment> {
@@ -77,16 +78,13 @@ pub fn choose(
     let student = images.student(&experiment.model)?.info()?;
     let scores = match strategy {
         Strategy::Paper => Scores::of_depths(student.taps.len(), teacher.info().taps.len()),
-        _ => measure(experiment, teacher, images, progress)?,
+        _ => measure(experiment, teacher, (images, first), progress)?,
     };
     let choice = choose_by(strategy, count, &scores)?;
     let with_pairs = experiment.with_pairs(choice.pairs.clone());
-    with_pairs.validate().map_err(|fault| {
-        Error::Unfit(format!(
-            "the strategy `{}` chose layers that the losses cannot compare: {}; list the pairs instead",
-            strategy.name(),
-            fault.message
-        ))
+    with_pairs.validate().map_err(|fault| Error::Pairs {
+        strategy: strategy.name(),
+        problem: fault.message,
     })?;
     save(&choice, folder)?;
     let pairs: Vec<String> = choice
@@ -126,7 +124,7 @@ fn strategy(experiment: &Experiment) -> Option<(Strategy, usize)> {
 fn measure(
     experiment: &Experiment,
     teacher: &FrozenTeacher,
-    images: &Images,
+    (images, first): (&Images, &FirstWeights),
     progress: &dyn Progress,
 ) -> Result<Scores> {
     let indices = images.train.class_balanced(experiment.spectra.per_class)?;
@@ -134,7 +132,7 @@ fn measure(
     let seed = experiment.seeds.first().copied().unwrap_or(0);
     let config = images.student(&experiment.model)?;
     let render = images.render(config.info()?.image, None)?;
-    let student = Student::new(&config, None, render, seed)?;
+    let student = first.student(&config, render, seed)?;
     let features = |name: &str, model: &dyn VisionModel, images| -> Result<FeatureTensors> {
         let output = model.forward(&images, &Taps::All, &Pass::eval())?;
         let maps = output.features.into_iter();

@@ -7,7 +7,9 @@ use spectralkd_base::files::write_json;
 use spectralkd_base::provenance::Provenance;
 use spectralkd_models::ModelConfig;
 
+use crate::data::DataRecord;
 use crate::error::{Error, Result};
+use crate::first_weights::FirstWeightsRecord;
 
 /// One call of the command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,21 +28,6 @@ pub struct Invocation {
     pub machine: String,
 }
 
-/// The images that were used.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DataRecord {
-    /// Where they came from.
-    pub origin: String,
-    /// Number of training images.
-    pub train_images: usize,
-    /// SHA-256 over training images and labels.
-    pub train_sha256: String,
-    /// Number of test images.
-    pub test_images: usize,
-    /// SHA-256 over test images and labels.
-    pub test_sha256: String,
-}
-
 /// What all students of a run folder are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StudentRecord {
@@ -54,6 +41,9 @@ pub struct StudentRecord {
     pub std: Vec<f32>,
     /// Share of the resized picture's shorter side that evaluation keeps.
     pub crop_pct: f64,
+    /// What they started from, where that was not drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<FirstWeightsRecord>,
 }
 
 /// The teacher that was used.
@@ -99,6 +89,9 @@ pub struct WeightsManifest {
     pub data: DataRecord,
     /// Top-1 accuracy on the test images after the last epoch, in percent.
     pub top1: f64,
+    /// Whether they are the moving average of the weights.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub average: bool,
 }
 
 /// The whole file.

@@ -10,20 +10,9 @@ use spectralkd_models::{ModelConfig, Taps};
 use spectralkd_nn::{Params, Pass};
 
 use crate::config::{self, Experiment};
-use crate::data::Images;
+use crate::data::{DataSize, Images};
 use crate::error::{Error, Result};
 use crate::{layer_pairs, teacher, teaching};
-
-/// Sizes of the data that a plan is made for.
-#[derive(Clone, Copy, Debug)]
-pub struct DataSize {
-    /// Training images.
-    pub train: usize,
-    /// Test images.
-    pub test: usize,
-    /// Test images of the learning curves.
-    pub curve: usize,
-}
 
 /// Work and memory of an experiment.
 #[derive(Clone, Debug)]
@@ -71,7 +60,7 @@ impl Plan {
         let info = images.student(&experiment.model)?.info()?;
         let runs = experiment.variants.len() * experiment.seeds.len();
         if experiment.train.batch_size > size.train {
-            return Err(Error::Unfit(format!(
+            return Err(Error::Data(format!(
                 "`train.batch_size` is {}, and there are {} training images: a batch takes at most all of them",
                 experiment.train.batch_size, size.train
             )));

@@ -14,6 +14,7 @@ use crate::config::{self, Experiment, Export};
 use crate::data::{self, Images};
 use crate::error::{Error, Result};
 use crate::export;
+use crate::first_weights::FirstWeights;
 use crate::folder::RunFolder;
 use crate::layer_pairs;
 use crate::manifest::{Invocation, Manifest, StudentRecord, TeacherRecord};
@@ -74,10 +75,11 @@ pub struct Summary {
     pub exported: Option<PathBuf>,
 }
 
-/// The plan as lines of a key and a value; with `probe` also an estimate of the time.
+/// The plan as lines of a key and a value; with `probe` also an estimate of the time, and whether the teacher's weights
+/// are there.
 ///
 /// # Errors
-/// The data cannot be read, or the probe failed.
+/// The data cannot be read, weights are missing, or the probe failed.
 pub fn plan(
     experiment: &Experiment,
     options: &Options,
@@ -87,6 +89,13 @@ pub fn plan(
     let plan = Plan::new(experiment, &images)?;
     let mut lines = plan.lines(experiment);
     if probe {
+        if let (true, false, Some(teacher)) = (
+            experiment.distils(),
+            options.train_teacher,
+            &experiment.teacher,
+        ) {
+            teacher::check_present(teacher)?;
+        }
         let minutes = plan.minutes(experiment, options.threads)?;
         let threads = options.threads;
         lines.push((
@@ -125,12 +134,15 @@ pub fn reproduce(
     let begun = !missing.is_empty() || Manifest::read(&folder.manifest())?.is_none();
     if begun {
         let retrained = retrained.as_deref();
-        let teaching = teaching(experiment, retrained, &images, &folder, progress)?;
-        record(experiment, options, &images, teaching.as_ref(), &folder)?;
+        let first = FirstWeights::load(experiment, &images, progress)?;
+        let given = (&*images, &first);
+        let teaching = teaching(experiment, retrained, given, &folder, progress)?;
+        record(experiment, options, given, teaching.as_ref(), &folder)?;
         let work = Runs {
             experiment: &layer_pairs::chosen(experiment, &folder)?,
             folder: &folder,
             images,
+            first,
             teaching,
             progress,
             interrupt,
@@ -175,7 +187,7 @@ fn collect(folder: &RunFolder, runs: &[Run<'_>]) -> Result<Vec<RunResult>> {
 fn teaching(
     experiment: &Experiment,
     replaced_by: Option<&Path>,
-    images: &Images,
+    (images, first): (&Images, &FirstWeights),
     folder: &RunFolder,
     progress: &dyn Progress,
 ) -> Result<Option<Teaching>> {
@@ -185,7 +197,7 @@ fn teaching(
     let loaded = teacher::load(experiment, config, replaced_by, images, progress)?;
     refuse_other_teacher(folder, &loaded)?;
     let frozen = &loaded.teacher;
-    let experiment = &layer_pairs::choose(experiment, frozen, images, folder, progress)?;
+    let experiment = &layer_pairs::choose(experiment, frozen, (images, first), folder, progress)?;
     let per_class = experiment.spectra.per_class;
     let analysis = Analysis::new(experiment, frozen, images, per_class)?;
     let spectra = folder.sub("teacher")?;
@@ -229,7 +241,7 @@ fn refuse_other_teacher(folder: &RunFolder, teacher: &LoadedTeacher) -> Result<(
 fn record(
     experiment: &Experiment,
     options: &Options,
-    images: &Images,
+    (images, first): (&Images, &FirstWeights),
     teaching: Option<&Teaching>,
     folder: &RunFolder,
 ) -> Result<()> {
@@ -239,6 +251,22 @@ fn record(
         let message = format!(
             "these runs had other images ({}, now {})",
             m.data.origin, images.record.origin
+        );
+        return Err(Error::RunFolder { path, message });
+    }
+    let student = student_record(experiment, images, first)?;
+    if let Some(m) = earlier
+        .as_ref()
+        .filter(|m| m.student.weights != student.weights)
+    {
+        let named = |record: &StudentRecord| match &record.weights {
+            Some(w) => format!("{}, sha256 {}", w.weights, w.sha256),
+            None => "none".into(),
+        };
+        let message = format!(
+            "these runs started from other weights ({}, now {})",
+            named(&m.student),
+            named(&student)
         );
         return Err(Error::RunFolder { path, message });
     }
@@ -256,7 +284,7 @@ fn record(
         profile: experiment.profile.clone(),
         invocations,
         data: images.record.clone(),
-        student: student_record(experiment, images)?,
+        student,
         teacher: teaching.map(|t| TeacherRecord {
             weights: t.loaded.path.display().to_string(),
             sha256: t.loaded.sha256.clone(),
@@ -270,7 +298,11 @@ fn record(
     manifest.write(&path)
 }
 
-fn student_record(experiment: &Experiment, images: &Images) -> Result<StudentRecord> {
+fn student_record(
+    experiment: &Experiment,
+    images: &Images,
+    first: &FirstWeights,
+) -> Result<StudentRecord> {
     let model = images.student(&experiment.model)?;
     let normalise = images
         .render(model.info()?.image, None)?
@@ -282,6 +314,7 @@ fn student_record(experiment: &Experiment, images: &Images) -> Result<StudentRec
         mean: normalise.mean,
         std: normalise.std,
         crop_pct: images.crop_pct(),
+        weights: first.record.clone(),
     })
 }
 
@@ -297,7 +330,7 @@ fn train_teacher(
         .as_ref()
         .and_then(|t| t.recipe.as_ref())
         .ok_or_else(|| {
-            Error::Unfit("--train-teacher: the experiment names no `teacher.recipe`".into())
+            Error::Teacher("--train-teacher: the experiment names no `teacher.recipe`".into())
         })?;
     let mut recipe = config::load(recipe, None, &[])?;
     let out = options.runs.join(&recipe.name).join(&recipe.profile);
@@ -323,9 +356,7 @@ fn train_teacher(
         interrupt,
     )?;
     match summary.status {
-        Status::Interrupted { .. } => Err(Error::Unfit(
-            "stopped while training the teacher; the same command goes on".into(),
-        )),
+        Status::Interrupted { .. } => Err(Error::Stopped),
         _ => Ok(weights),
     }
 }

@@ -17,6 +17,7 @@ use spectralkd_trainer::{AVERAGE, Outcome, Status, TrainConfig, Trainer};
 use crate::config::{Experiment, Floor, Variant};
 use crate::data::Images;
 use crate::error::{Error, Result};
+use crate::first_weights::FirstWeights;
 use crate::folder::RunFolder;
 use crate::manifest::read_json;
 use crate::measure::{Measured, TEST_LOSS, TEST_TOP1, TEST_TOP5};
@@ -32,6 +33,8 @@ pub struct Runs<'a> {
     pub folder: &'a RunFolder,
     /// Training and test images.
     pub images: Arc<Images>,
+    /// What students start from.
+    pub first: FirstWeights,
     /// The teacher and what was computed from it.
     pub teaching: Option<Teaching>,
     /// Who watches.
@@ -106,7 +109,7 @@ impl Runs<'_> {
                         .num_threads((threads / lanes.max(1)).max(1))
                         .build();
                     let result = match pool {
-                        Err(e) => Err(Error::Unfit(format!("cannot start worker threads: {e}"))),
+                        Err(e) => Err(Error::Threads(e.to_string())),
                         Ok(pool) => pool.install(|| {
                             while !stop.load(Ordering::Relaxed)
                                 && !self.interrupt.load(Ordering::Relaxed)
@@ -161,7 +164,7 @@ impl Runs<'_> {
                 tasks::student(
                     experiment,
                     variant,
-                    images,
+                    (images, &self.first),
                     self.teaching.as_ref(),
                     &config,
                     measured,
@@ -217,11 +220,9 @@ impl Runs<'_> {
             variant: run.name().to_owned(),
             seed: run.seed(),
             epochs: outcome.history.len() as u64,
-            scores: scores("").ok_or_else(|| {
-                Error::Unfit(format!(
-                    "{} has no accuracy after its last epoch",
-                    folder.display()
-                ))
+            scores: scores("").ok_or_else(|| Error::RunFolder {
+                path: folder.to_owned(),
+                message: "there is no accuracy after its last epoch".into(),
             })?,
             average: scores(AVERAGE),
             seconds: outcome.history.iter().map(|e| e.seconds).sum(),

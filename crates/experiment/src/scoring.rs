@@ -42,7 +42,7 @@ pub fn score_logits(
     for views in loader.stream(Sampler::plain(images, batch)?) {
         let views = views?;
         let labels = views.labels_tensor(&Device::Cpu)?.ok_or_else(|| {
-            Error::Unfit("accuracy needs labels, and these images have none".into())
+            Error::Data("accuracy needs labels, and these images have none".into())
         })?;
         accuracy.push(&logits(&views)?, &labels)?;
         if let Some(stage) = &mut stage {

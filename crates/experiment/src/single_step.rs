@@ -12,6 +12,7 @@ use candle_core::{DType, Device};
 use spectralkd_base::progress::{Progress, Silent};
 use spectralkd_datasets::{Normalise, Render};
 use spectralkd_distillation::{Columns, FrozenTeacher, Student, Targets, Teacher, objective_terms};
+use spectralkd_hub::Weights;
 use spectralkd_losses::{Objectives, Outputs, Pair, Shapes, spectral_to_mse_of_teacher};
 use spectralkd_models::{Defaults, ModelConfig, tensor_file, weights};
 use spectralkd_trainer::{
@@ -102,7 +103,8 @@ pub fn step(
     let (gradients, _) = backward(&parts.total, &vars)?;
     let measured = norm(&gradients)?;
     if let Some((name, value)) = measured.bad {
-        return Err(Error::Unfit(format!("the gradient of `{name}` is {value}")));
+        let what = format!("the gradient of `{name}`");
+        return Err(Error::NotFinite { what, value });
     }
     let (gradient_norm, clip) = (
         measured.global,
@@ -116,7 +118,11 @@ pub fn step(
     for (name, value) in [total].into_iter().chain(parts.parts) {
         let number = value.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         if !number.is_finite() {
-            return Err(Error::Unfit(format!("the loss `{name}` is {number}")));
+            let what = format!("the loss `{name}`");
+            return Err(Error::NotFinite {
+                what,
+                value: number,
+            });
         }
         tensors.insert(format!("loss.{name}"), value.detach());
         losses.push((name, number));
@@ -150,17 +156,9 @@ fn variant<'a>(experiment: &'a Experiment, name: Option<&str>) -> Result<&'a Var
         Some(name) => experiment.variant(name),
         None => experiment.variants.first(),
     };
-    found.ok_or_else(|| {
-        let known: Vec<&str> = experiment
-            .variants
-            .iter()
-            .map(|v| v.name.as_str())
-            .collect();
-        let name = name.unwrap_or_default();
-        Error::Unfit(format!(
-            "there is no variant `{name}`; there are {}",
-            known.join(", ")
-        ))
+    found.ok_or_else(|| Error::UnknownVariant {
+        name: name.unwrap_or_default().to_owned(),
+        known: experiment.variants.iter().map(|v| v.name.clone()).collect(),
     })
 }
 
@@ -190,7 +188,7 @@ fn student(experiment: &Experiment, seed: u64) -> Result<Student> {
     })?;
     let start = match &experiment.model.weights {
         Some(path) => Some(weights::load(
-            &teacher::located(path, &Silent)?,
+            &Weights::find(path, false, &Silent)?.path,
             &sizes,
             &Device::Cpu,
         )?),
@@ -217,8 +215,8 @@ fn frozen(
 ) -> Result<FrozenTeacher> {
     let info = student.model.info();
     let config = teacher::config(teacher, info.classes, info.image[0])?;
-    let path = teacher::find(teacher, progress)?;
-    let tensors = weights::load(&path, &config, &Device::Cpu)?;
+    let found = teacher::find(teacher, progress)?;
+    let tensors = weights::load(&found.path, &config, &Device::Cpu)?;
     let render = student.render.clone();
     Ok(FrozenTeacher::new(
         &config,

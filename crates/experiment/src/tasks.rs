@@ -1,25 +1,21 @@
 //! The trainer's tasks of an experiment: its students, and the linear classifier.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
-use spectralkd_base::progress::Silent;
-use spectralkd_base::random::Stream;
 use spectralkd_datasets::Sampler;
 use spectralkd_distillation::{Distillation, Feed, Student, Teacher};
 use spectralkd_losses::kinds::CrossEntropy;
 use spectralkd_losses::{Loss, Pair};
-use spectralkd_models::{ModelConfig, VisionModel, weights};
+use spectralkd_models::VisionModel;
 use spectralkd_trainer::TrainConfig;
 
 use crate::config::{Experiment, Variant};
 use crate::data::Images;
 use crate::error::Result;
+use crate::first_weights::FirstWeights;
 use crate::floor::PixelClassifier;
 use crate::measure::Measured;
 use crate::results::FLOOR;
-use crate::teacher::located;
 use crate::teaching::Teaching;
 
 /// What the trainer trains.
@@ -28,19 +24,18 @@ pub type RunTask = Distillation;
 /// A student of a variant.
 ///
 /// # Errors
-/// Weights to start from that cannot be read, or a loss that cannot be built between these models.
+/// A loss that cannot be built between these models.
 pub fn student(
     experiment: &Experiment,
     variant: &Variant,
-    images: &Images,
+    (images, first): (&Images, &FirstWeights),
     teaching: Option<&Teaching>,
     config: &TrainConfig,
     measured: Measured,
 ) -> Result<RunTask> {
     let sizes = images.student(&experiment.model)?;
     let render = images.render(sizes.info()?.image, None)?;
-    let start = pretrained(experiment, &sizes)?;
-    let student = Student::new(&sizes, start.as_ref(), render, config.seed)?;
+    let student = first.student(&sizes, render, config.seed)?;
     let teaching = teaching.filter(|_| variant.uses_teacher());
     let ratio = |pairs: &[Pair]| match teaching {
         Some(teaching) => teaching.ratio(pairs),
@@ -105,17 +100,4 @@ pub fn floor(
 fn feed(images: &Images, config: &TrainConfig) -> Result<Feed> {
     let sampler = Sampler::shuffled(images.train.len(), config.batch_size, config.seed, 0, 1)?;
     Ok(Feed::new(images.training()?, sampler))
-}
-
-/// The weights that the student starts from, where the experiment names some.
-fn pretrained(
-    experiment: &Experiment,
-    sizes: &ModelConfig,
-) -> Result<Option<BTreeMap<String, Tensor>>> {
-    let Some(address) = &experiment.model.weights else {
-        return Ok(None);
-    };
-    let fresh = Stream::new(0, "fresh parameters");
-    let loaded = weights::load_adapted(&located(address, &Silent)?, sizes, &fresh, &Device::Cpu)?;
-    Ok(Some(loaded.tensors))
 }

@@ -9,7 +9,7 @@ use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::Normalise;
 use spectralkd_distillation::{Columns, FrozenTeacher, shapes};
-use spectralkd_hub::{Hub, Reference, Source};
+use spectralkd_hub::{HubError, Reference, Weights};
 use spectralkd_losses::{Pairs, Request, Shapes};
 use spectralkd_models::export::{self, Preprocessing};
 use spectralkd_models::{Defaults, ModelConfig, weights};
@@ -18,7 +18,7 @@ use crate::config::{self, Experiment};
 use crate::data::{Images, one_for_each_channel};
 use crate::error::{Error, Result};
 use crate::manifest::{WeightsManifest, read_json};
-use crate::teaching;
+use crate::needs::needs;
 
 /// A frozen teacher and where it came from.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ pub fn load(
     images: &Images,
     progress: &dyn Progress,
 ) -> Result<LoadedTeacher> {
-    let path = match replaced_by {
-        Some(path) => path.to_owned(),
+    let found = match replaced_by {
+        Some(path) => weights_at(&path.to_string_lossy(), progress)?,
         None => find(teacher, progress)?,
     };
     let config = config(teacher, images.classes().len(), images.channels())?;
@@ -71,19 +71,22 @@ pub fn load(
         .as_ref()
         .filter(|names| names.len() != logits)
     {
-        return Err(Error::Unfit(format!(
+        return Err(Error::Teacher(format!(
             "`teacher.classes` has {} names, and the teacher {logits} logits: give one for each, in their order",
             names.len()
         )));
     }
     let fresh = Stream::new(0, "fresh parameters");
-    let loaded = weights::load_adapted(&path, &config, &fresh, &Device::Cpu)?;
+    let loaded = weights::load_adapted(&found.path, &config, &fresh, &Device::Cpu)?;
     let sha256 = file_sha256(&loaded.path)?;
     let made = checked_manifest(&loaded.path, &sha256)?;
     for note in &loaded.notes {
         progress.note(&format!("the teacher's weights: {note}"));
     }
-    let described = described(&path)?;
+    let described = match &found.described {
+        Some(folder) => Some(export::read_config(folder)?),
+        None => None,
+    };
     let names = teacher
         .classes
         .clone()
@@ -110,50 +113,42 @@ pub fn load(
     })
 }
 
-/// The file or folder of the configured weights, fetched if they lie on the hub.
+/// The configured weights, fetched if they lie on the hub; those of a name alone without their `config.json`, which says
+/// what the name does.
 ///
 /// # Errors
 /// Neither weights nor a name; a download failed; nothing is there.
-pub fn find(teacher: &config::Teacher, progress: &dyn Progress) -> Result<PathBuf> {
-    let address = match (teacher.weights(), teacher.model.entry()) {
-        (Some(weights), _) => weights.to_owned(),
-        (None, Some(entry)) => format!("hf://{}", entry.repository()),
-        (None, None) => {
-            return Err(Error::Unfit(
-                "the teacher has neither weights nor a name".into(),
-            ));
+pub fn find(teacher: &config::Teacher, progress: &dyn Progress) -> Result<Weights> {
+    match (teacher.weights(), teacher.model.entry()) {
+        (Some(weights), _) => weights_at(weights, progress),
+        (None, Some(entry)) => {
+            let address = format!("hf://{}", entry.repository());
+            Ok(Weights::find(&address, false, progress)?)
         }
-    };
-    if !Reference::looks_like_one(&address) && !Path::new(&address).exists() {
-        let path = PathBuf::from(address);
-        return Err(Error::NoWeights { path });
+        (None, None) => Err(Error::Teacher(
+            "the teacher has neither weights nor a name".into(),
+        )),
     }
-    located(&address, progress)
 }
 
-/// The file or folder of an address, fetched if it lies on the hub.
+/// Whether the configured weights are there, as far as that shows without the network.
 ///
 /// # Errors
-/// A download failed, or the address is none.
-pub(crate) fn located(address: &str, progress: &dyn Progress) -> Result<PathBuf> {
-    if !Reference::looks_like_one(address) {
-        return Ok(PathBuf::from(address));
+/// They are not.
+pub fn check_present(teacher: &config::Teacher) -> Result<()> {
+    match teacher.weights() {
+        Some(path) if !Reference::looks_like_one(path) && !Path::new(path).exists() => {
+            let path = PathBuf::from(path);
+            Err(Error::NoWeights { path })
+        }
+        _ => Ok(()),
     }
-    let reference: Reference = address.parse()?;
-    let file = reference.file_or("model.safetensors")?;
-    Ok(Hub::from_env()?.fetch(&file, progress)?.path)
 }
 
-/// What a `config.json` beside the weights says.
-fn described(weights: &Path) -> Result<Option<export::Described>> {
-    let folder = if weights.is_dir() {
-        Some(weights)
-    } else {
-        weights.parent()
-    };
-    match folder.filter(|folder| folder.join("config.json").is_file()) {
-        Some(folder) => Ok(Some(export::read_config(folder)?)),
-        None => Ok(None),
+fn weights_at(address: &str, progress: &dyn Progress) -> Result<Weights> {
+    match Weights::find(address, true, progress) {
+        Err(HubError::NoWeights { path }) => Err(Error::NoWeights { path }),
+        found => Ok(found?),
     }
 }
 
@@ -186,14 +181,14 @@ fn refuse_logits(
             if matches!(loss.pairs(), Some(Pairs::Chosen { .. })) {
                 continue;
             }
-            let asked = teaching::needs(std::slice::from_ref(&loss), &student, &teacher, 0..1)?;
+            let asked = needs(std::slice::from_ref(&loss), &student, &teacher, 0..1)?;
             if !asked
                 .iter()
                 .any(|request| matches!(request, Request::Logits(_)))
             {
                 continue;
             }
-            return Err(Error::Unfit(format!(
+            return Err(Error::Teacher(format!(
                 "the loss `{}` of the variant `{}` reads the teacher's logits, and the teacher cannot teach them: {why}; \
                  leave out that loss (features alone can be taught), or name the classes with `teacher.classes`",
                 loss.name(),

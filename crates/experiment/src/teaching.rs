@@ -1,23 +1,21 @@
 //! What all runs of an experiment have from its teacher.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use spectralkd_base::progress::Progress;
-use spectralkd_base::random::Stream;
 use spectralkd_datasets::Batch;
 use spectralkd_distillation::{CachedTeacher, FrozenTeacher, Placement, Teacher, shapes};
 use spectralkd_losses::{
-    Head, Loss, Objectives, Outputs, Pair, Reduction, Request, Shapes, spectral_to_mse_of_teacher,
+    Head, Outputs, Pair, Reduction, Request, Shapes, spectral_to_mse_of_teacher,
 };
-use spectralkd_nn::Params;
 
 use crate::analysis::Analysis;
 use crate::config::Experiment;
 use crate::data::Images;
 use crate::error::Result;
+use crate::needs::{comparable, requests};
 use crate::scoring::score_logits;
 use crate::teacher::LoadedTeacher;
 
@@ -49,43 +47,6 @@ impl Teaching {
     pub fn ratio(&self, pairs: &[Pair]) -> spectralkd_losses::Result<f64> {
         spectral_to_mse_of_teacher(pairs, &self.sample)
     }
-}
-
-/// All that the losses of an experiment ask of the teacher, over variants and epochs. Pairs must be listed.
-///
-/// # Errors
-/// A loss that cannot be built (a checked experiment has none).
-pub fn requests(
-    experiment: &Experiment,
-    student: &Shapes,
-    teacher: &Shapes,
-) -> Result<BTreeSet<Request>> {
-    let mut all = BTreeSet::new();
-    for variant in &experiment.variants {
-        let losses = experiment.losses(variant);
-        all.extend(needs(
-            &losses,
-            student,
-            teacher,
-            0..experiment.train.epochs,
-        )?);
-    }
-    Ok(all)
-}
-
-/// What these losses ask of the teacher in these epochs.
-pub(crate) fn needs(
-    losses: &[Loss],
-    student: &Shapes,
-    teacher: &Shapes,
-    epochs: Range<u64>,
-) -> Result<BTreeSet<Request>> {
-    let params = Params::new();
-    let vb = params.builder(&Stream::new(0, "requests"), DType::F32, &Device::Cpu);
-    let objectives = Objectives::build(losses, student, Some(teacher), &vb, &|_| Ok(1.0))?;
-    Ok(epochs
-        .flat_map(|epoch| objectives.needs_at(epoch).teacher)
-        .collect())
 }
 
 /// Where the teacher's outputs come from in this experiment.
@@ -168,16 +129,6 @@ pub fn top1(
     );
     let accuracy = score_logits(logits, &loader, batch, Some((progress, "teacher accuracy")))?;
     Ok(100.0 * accuracy.top1()?)
-}
-
-/// Whether the teacher's maps can be pooled to the student's, for all these pairs.
-pub(crate) fn comparable(pairs: &[(usize, usize)], student: &Shapes, teacher: &Shapes) -> bool {
-    pairs
-        .iter()
-        .all(|&(s, t)| match (student.taps.get(s), teacher.taps.get(t)) {
-            (Some([c, rest @ ..]), Some([d, others @ ..])) => c <= d && rest == others,
-            _ => false,
-        })
 }
 
 /// Most images of which a ratio of losses is measured, and most bytes of their maps.

@@ -140,6 +140,11 @@ fn values_out_of_range_are_found_at_their_line() {
     let (line, message) = error_of("baseline = \"logits\"", "baseline = \"logit\"");
     assert_eq!(line, line_of("baseline = "), "{message}");
     assert!(message.contains("did you mean `logits`?"), "{message}");
+    let weightless = "losses = [{ kind = \"cross-entropy\", weight = { value = 1.0, off = 2 } }]";
+    let labels = "losses = [{ kind = \"cross-entropy\", smoothing = 0.1 }]";
+    let (line, message) = error_of(labels, weightless);
+    assert_eq!(line, line_of(labels), "{message}");
+    assert!(message.contains("any weight in epoch 2"), "{message}");
     let (_, message) = error_of("embed_dim = 48", "embed_dim = 50");
     assert!(message.contains("num_heads"), "{message}");
     let (_, message) = error_of("embed_dim = 48", "embed_dim = 192");
@@ -222,6 +227,9 @@ fn overrides_reach_tables_and_list_entries() {
             .to_string()
             .contains("not a table")
     );
+    let error = set("variants.2.losses.9.weight=1.0").unwrap_err();
+    let problem = "`losses` is a list of 3, counted from 0, and has no entry `9`";
+    assert!(error.to_string().contains(problem), "{error}");
 }
 
 #[test]

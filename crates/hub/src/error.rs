@@ -27,6 +27,13 @@ pub enum HubError {
         reason: String,
     },
 
+    /// There is neither a file nor a folder of that name on this machine.
+    #[error("there are no weights at {}: name a file, a folder or hf://owner/name", path.display())]
+    NoWeights {
+        /// Where they were looked for.
+        path: PathBuf,
+    },
+
     /// An environment variable or a setting has a value that cannot be used.
     #[error("{name} cannot be used: {reason}")]
     Setting {

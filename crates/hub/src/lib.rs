@@ -12,6 +12,7 @@
 //! - [`Settings`]: endpoint, cache, token, offline, bounds, from the usual environment
 //!   variables (`HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE`, ...);
 //! - [`Hub`]: the cache and the network behind one call;
+//! - [`Weights`]: a model's weights, be they a file, a folder or a repository;
 //! - [`Hub::reach`]: whether it answers at all, for a report on what works here;
 //! - [`Digest`]: sha256 and git sha1, the names of contents;
 //! - [`HubError`]: what can go wrong.
@@ -43,6 +44,7 @@ mod reach;
 mod reference;
 mod settings;
 mod transport;
+mod weights;
 
 use std::path::PathBuf;
 
@@ -54,6 +56,7 @@ pub use hub::Hub;
 pub use reach::Reached;
 pub use reference::{Reference, RemoteFile, Repo, Revision};
 pub use settings::{Limits, Settings, Token};
+pub use weights::Weights;
 
 /// Where remote files come from. [`Hub`] is the one for real work; tests put their own in its place.
 pub trait Source: Send + Sync {

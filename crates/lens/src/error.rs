@@ -22,12 +22,6 @@ pub enum Error {
         /// The weights.
         address: String,
     },
-    /// There is neither a file nor a folder of that name.
-    #[error("there are no weights at {address}: name a file, a folder or hf://owner/name")]
-    NoWeights {
-        /// Where they were looked for.
-        address: String,
-    },
     /// A model on features alone, or a model without images.
     #[error("a model needs images: give --images or --input")]
     NoImages,

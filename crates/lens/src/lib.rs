@@ -37,7 +37,6 @@ mod evaluate;
 mod feature_file;
 mod feature_reader;
 mod feature_source;
-mod found_weights;
 mod images;
 mod loaded_model;
 mod options;

@@ -8,11 +8,11 @@ use spectralkd_base::digest::file_sha256;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::{Dataset, Geometry, Loader, Normalise, Pipeline, Render};
+use spectralkd_hub::Weights;
 use spectralkd_models::export::{self, Preprocessing};
 use spectralkd_models::{ModelConfig, VisionModel, registry, weights};
 
 use crate::error::{Error, Result};
-use crate::found_weights::FoundWeights;
 
 /// Sizes that differ from those of the named model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl LoadedModel {
             (None, Some(entry)) => format!("hf://{}", entry.repository()),
             (None, None) => return Err(Error::NoModel),
         };
-        let found = FoundWeights::find(&address, entry.is_none(), progress)?;
+        let found = Weights::find(&address, entry.is_none(), progress)?;
         let (name, config, preprocessing) = match (entry, &found.described) {
             (Some(entry), _) => (
                 entry.name.to_owned(),

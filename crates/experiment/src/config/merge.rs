@@ -50,13 +50,11 @@ impl<'a> Merged<'a> {
         }
         let mut applied = Vec::new();
         for set in sets {
-            let (path, value) = parse_set(set)
-                .ok_or_else(|| Error::Unfit(format!("--set {set}: write it as a.b=value")))?;
-            insert(&mut table, &path, value).map_err(|at| {
-                Error::Unfit(format!(
-                    "--set {set}: `{at}` is not a table in {}",
-                    source.path().display()
-                ))
+            let (path, value) =
+                parse_set(set).ok_or_else(|| wrong(set, "write it as a.b=value".into()))?;
+            insert(&mut table, &path, value).map_err(|problem| {
+                let file = source.path().display();
+                wrong(set, format!("{problem} in {file}"))
             })?;
             applied.push(path);
         }
@@ -163,7 +161,12 @@ fn parse_set(set: &str) -> Option<(String, Value)> {
     Some((path.to_owned(), value))
 }
 
-/// Puts a value at a dotted path, through tables and array entries; `Err` holds the part that is neither.
+fn wrong(set: &str, problem: String) -> Error {
+    let set = set.to_owned();
+    Error::Set { set, problem }
+}
+
+/// Puts a value at a dotted path, through tables and entries of lists; an error says which part is neither.
 fn insert(table: &mut Table, path: &str, value: Value) -> std::result::Result<(), String> {
     let (parents, last) = path
         .rsplit_once('.')
@@ -175,14 +178,20 @@ fn insert(table: &mut Table, path: &str, value: Value) -> std::result::Result<()
             .entry(part)
             .or_insert_with(|| Value::Table(Table::new()));
         let below = match below {
-            Value::Array(entries) => parts
-                .next()
-                .and_then(|i| i.parse::<usize>().ok())
-                .and_then(|i| entries.get_mut(i))
-                .ok_or_else(|| part.to_owned())?,
+            Value::Array(entries) => {
+                let (count, index) = (entries.len(), parts.next().unwrap_or(last));
+                let entry = index.parse().ok().and_then(|i: usize| entries.get_mut(i));
+                entry.ok_or_else(|| {
+                    format!(
+                        "`{part}` is a list of {count}, counted from 0, and has no entry `{index}`"
+                    )
+                })?
+            }
             other => other,
         };
-        here = below.as_table_mut().ok_or_else(|| part.to_owned())?;
+        here = below
+            .as_table_mut()
+            .ok_or_else(|| format!("`{part}` is not a table"))?;
     }
     here.insert(last.to_owned(), value);
     Ok(())

@@ -14,6 +14,8 @@ use super::fault::{Fault, rule};
 
 /// Classes, where they are not known before the images are opened: any number will do to check layers.
 const SOME_CLASSES: usize = 10;
+/// The largest integer of a TOML file.
+const MOST_SEED: u64 = i64::MAX as u64;
 
 impl Experiment {
     /// Whether every value makes sense, alone and beside the others. Nothing is opened.
@@ -26,6 +28,11 @@ impl Experiment {
             !self.seeds.is_empty() && distinct.len() == self.seeds.len(),
             "seeds",
             "give at least one seed, and each seed once",
+        )?;
+        rule(
+            self.seeds.iter().all(|&seed| seed <= MOST_SEED),
+            "seeds",
+            "a seed is at most 9223372036854775807, the largest number of a TOML file",
         )?;
         self.data.validate().map_err(|f| f.within("data"))?;
         let student = info(&self.model, self.defaults()).map_err(|f| f.within("model"))?;
@@ -103,6 +110,12 @@ impl Experiment {
                 true => f,
                 false => f.within(&at),
             })?;
+            let weightless =
+                |&epoch: &u64| variant.losses.iter().all(|l| l.weight.at(epoch) == 0.0);
+            if let Some(epoch) = (0..self.train.epochs).find(weightless) {
+                let message = format!("no loss has any weight in epoch {epoch}, counted from 0");
+                return Err(Fault::new(format!("{at}.losses"), message));
+            }
         }
         Ok(())
     }

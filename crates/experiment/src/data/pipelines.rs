@@ -50,7 +50,7 @@ pub(crate) fn one_for_each_channel(
     channels: usize,
 ) -> Result<()> {
     match mean {
-        Some(mean) if mean.len() != channels => Err(Error::Unfit(format!(
+        Some(mean) if mean.len() != channels => Err(Error::Data(format!(
             "`{table}.mean` and `{table}.std` have {} numbers, and the model's images {channels} channels: give one for \
              each",
             mean.len()

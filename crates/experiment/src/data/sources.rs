@@ -14,7 +14,7 @@ pub(super) type Split = Arc<dyn Dataset>;
 pub(super) fn source(data: &Data, folder: Option<&Path>) -> Result<(Split, Split, String)> {
     let needed = || {
         folder.ok_or_else(|| {
-            Error::Unfit(
+            Error::Data(
                 "name the folder of the images with --data DIR, or with `path` in [data]"
                     .to_owned(),
             )
@@ -27,7 +27,7 @@ pub(super) fn source(data: &Data, folder: Option<&Path>) -> Result<(Split, Split
                 (Some(folder), _) => fashion_mnist::from_dir(folder)?,
                 (None, "embedded") => fashion_mnist::embedded()?,
                 (None, _) => {
-                    return Err(Error::Unfit(
+                    return Err(Error::Data(
                         "this profile trains on all 60,000 images: name the folder that holds them with --data DIR \
                          (Debian's package dataset-fashion-mnist installs them under /usr/share/datasets/fashion-mnist)"
                             .into(),

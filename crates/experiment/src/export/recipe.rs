@@ -39,7 +39,7 @@ pub fn recipe(
         (true, None) => return Ok(None),
     };
     if scores.top1 < export.at_least {
-        return Err(Error::Unfit(format!(
+        return Err(Error::Export(format!(
             "the weights reach {:.2} % top-1, less than the {:.2} % of `export.at_least`: they stay in {}",
             scores.top1,
             export.at_least,
@@ -76,6 +76,7 @@ pub fn recipe(
         minutes: result.seconds / 60.0,
         data: manifest.data.clone(),
         top1: scores.top1,
+        average: export.average,
     };
     write_json(&manifest_path(&export.weights), &made)?;
     Ok(Some(export.weights.clone()))

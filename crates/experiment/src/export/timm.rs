@@ -9,6 +9,7 @@ use spectralkd_models::weights;
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::folder::CONFIG;
 use crate::manifest::{Manifest, read_json};
 use crate::results::{RunResult, Scores};
 
@@ -32,10 +33,10 @@ pub struct Summary {
 /// or `to` cannot be written or holds something else.
 pub fn export(run: &Path, to: &Path, average: bool) -> Result<Summary> {
     let (root, weights) = locate(run)?;
-    let experiment = config::load(&root.join("config.toml"), None, &[])?;
+    let experiment = config::load(&root.join(CONFIG), None, &[])?;
     let result: RunResult = read_json(&run.join("result.json"))?;
     let variant = experiment.variant(&result.variant).ok_or_else(|| {
-        Error::Unfit(format!(
+        Error::Export(format!(
             "`{}` is no student of {}: only students are models of timm's",
             result.variant,
             root.display()
@@ -45,19 +46,23 @@ pub fn export(run: &Path, to: &Path, average: bool) -> Result<Summary> {
         (false, _) => (weights, result.scores),
         (true, Some(scores)) => (run.join("average.safetensors"), scores),
         (true, None) => {
-            return Err(Error::Unfit(format!(
+            return Err(Error::Export(format!(
                 "{} has no average of its weights: `train.ema` was not set",
                 run.display()
             )));
         }
     };
     let manifest = Manifest::read(&root.join("manifest.json"))?
-        .ok_or_else(|| Error::Unfit(format!("{} has no manifest.json", root.display())))?;
+        .ok_or_else(|| Error::Export(format!("{} has no manifest.json", root.display())))?;
     let student = &manifest.student;
     let tensors = weights::load(&trained, &student.model, &Device::Cpu)?;
     let label = variant.label();
+    let (in_title, in_tag) = match average {
+        true => (", moving average of the weights", "_average"),
+        false => ("", ""),
+    };
     let title = format!(
-        "{} ({}): {label}, seed {}",
+        "{} ({}): {label}, seed {}{in_title}",
         experiment.name, experiment.profile, result.seed
     );
     let wide = |values: &[f32]| values.iter().map(|&v| shortest(v)).collect();
@@ -74,7 +79,7 @@ pub fn export(run: &Path, to: &Path, average: bool) -> Result<Summary> {
             config: &student.model,
             weights: &tensors,
             preprocessing: &preprocessing,
-            tag: Some(&format!("{}_seed{}", result.variant, result.seed)),
+            tag: Some(&format!("{}_seed{}{in_tag}", result.variant, result.seed)),
             label_names: (classes.len() == student.model.num_classes()).then_some(classes),
             label_descriptions: None,
             card: Card {
@@ -102,8 +107,7 @@ fn locate(run: &Path) -> Result<(PathBuf, PathBuf)> {
     let trained = run.join("weights.safetensors");
     let absolute = std::path::absolute(run).unwrap_or_else(|_| run.to_owned());
     let root = absolute.ancestors().nth(2).unwrap_or(&absolute);
-    if trained.is_file() && run.join("result.json").is_file() && root.join("config.toml").is_file()
-    {
+    if trained.is_file() && run.join("result.json").is_file() && root.join(CONFIG).is_file() {
         return Ok((root.to_owned(), trained));
     }
     let mut runs = Vec::new();
@@ -120,7 +124,7 @@ fn locate(run: &Path) -> Result<(PathBuf, PathBuf)> {
             format!("there are {}", runs.join(", "))
         }
     };
-    Err(Error::Unfit(format!(
+    Err(Error::Export(format!(
         "{} is no finished run: {hint}",
         run.display()
     )))
@@ -162,6 +166,12 @@ fn training(manifest: &Manifest, result: &RunResult, trained: &Path) -> Result<S
             teacher.top1.map_or_else(String::new, |top1| format!(
                 ", {top1:.2} % top-1 on the same test images"
             ))
+        );
+    }
+    if let Some(first) = &manifest.student.weights {
+        text += &format!(
+            "\nStarted from: `{}` (sha256 `{}`).\n",
+            first.weights, first.sha256
         );
     }
     if let Some(call) = manifest.invocations.last() {

@@ -11,6 +11,7 @@
 //! golden files of the crates.
 
 mod disk;
+mod first_weights;
 mod four_variants;
 mod parameters;
 mod pictures;

@@ -126,6 +126,8 @@ fn the_average_of_the_weights_is_measured_and_exported() {
             .unwrap()
     };
     assert_eq!(head(&exported), head(&average));
+    let card = disk::text(&folder.join("README.md"));
+    assert!(card.contains("moving average of the weights"), "{card}");
 
     let (_, plain) = workplace.run("plain", &experiment("{ kind = \"cross-entropy\" }", ""));
     let error =

@@ -22,7 +22,7 @@ init_values = 0.1
 "#;
 
 /// The student: three blocks on the teacher's grid of 4x4, with drop path.
-const STUDENT: &str = r#"
+pub const STUDENT: &str = r#"
 family = "deit"
 img_size = [28, 28]
 patch_size = 7

@@ -21,10 +21,10 @@
 //! ([`Entry::timm_tag`]), and `swin_large` has no weights from ImageNet-1k alone.
 
 mod models;
-mod nearest;
+
+use spectralkd_base::closest;
 
 use crate::{Error, ModelConfig, Result};
-use nearest::nearest;
 
 /// The mean of ImageNet's pixels per channel, on a scale from 0 to 1, as timm has it.
 pub const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
@@ -77,7 +77,7 @@ impl Entry {
             return Err(Error::UnknownTag {
                 model: self.name,
                 tag: tag.to_string(),
-                nearest: nearest(tag, self.tags),
+                nearest: closest(tag, self.tags.iter().copied()).unwrap_or_default(),
                 known: self.tags.to_vec(),
             });
         };
@@ -118,7 +118,7 @@ pub(crate) fn unknown(name: &str) -> Error {
     let known: Vec<&str> = entries().iter().map(|entry| entry.name).collect();
     Error::UnknownModel {
         name: name.to_string(),
-        nearest: nearest(name, &known),
+        nearest: closest(name, known.iter().copied()).unwrap_or_default(),
         known,
     }
 }
