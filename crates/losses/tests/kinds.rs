@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 
 use candle_core::{DType, Tensor};
@@ -88,6 +89,41 @@ fn gradients_agree_with_finite_differences() {
                 }
             }
         }
+    }
+}
+
+/// The loss, built once for all, on two parts of a batch is that on the whole where it says so, and for some case
+/// is not where it says that it relates images to each other.
+#[test]
+fn a_mean_over_images_is_that_of_the_parts_of_a_batch() {
+    for kind in Spec::KINDS {
+        let (mut means, mut related) = (0, Vec::new());
+        for case in cases(kind).into_iter().filter(|case| case.batch() > 1) {
+            let built = case.build(DType::F64).unwrap();
+            let batch = case.batch();
+            let total = |images: Range<usize>| {
+                let share = images.len() as f64 / batch as f64;
+                Some(share * scalar(&built.sum(&case, images).ok()?.total))
+            };
+            let whole = total(0..batch).unwrap();
+            let parts = total(0..1).zip(total(1..batch)).map(|(a, b)| a + b);
+            if built.objectives.is_mean_over_images() {
+                means += 1;
+                let what = format!("{kind} {}", case.name);
+                assert_near(parts.expect(&what), whole, 1e-12, &what);
+            } else {
+                let apart = parts.is_none_or(|parts| (parts - whole).abs() > 1e-6 * whole.abs());
+                related.push(apart);
+            }
+        }
+        assert!(
+            means + related.len() > 0,
+            "{kind} has no case of two images"
+        );
+        assert!(
+            related.is_empty() || related.contains(&true),
+            "{kind} is a mean over images"
+        );
     }
 }
 

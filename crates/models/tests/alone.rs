@@ -13,13 +13,14 @@ use spectralkd_models::{
     CaitConfig, ModelConfig, Output, SwinConfig, Taps, VisionModel, Wanted, frozen, registry,
 };
 use spectralkd_nn::{Params, Pass};
+use spectralkd_testing::bits;
 
 const CPU: Device = Device::Cpu;
 
 /// All outputs of each image, by what they are, as bits.
-type Bits = BTreeMap<String, Vec<Vec<u32>>>;
+type Bits = BTreeMap<String, Vec<Vec<u64>>>;
 
-fn bits(output: &Output) -> Bits {
+fn by_image(output: &Output) -> Bits {
     let mut all = vec![
         ("logits".to_string(), output.logits.clone()),
         ("class".to_string(), output.heads.class.clone()),
@@ -33,9 +34,10 @@ fn bits(output: &Output) -> Bits {
         );
     }
     let rows = |tensor: Tensor| {
-        let flat: Vec<Vec<f32>> = tensor.flatten_from(1).unwrap().to_vec2().unwrap();
-        let bits = |row: Vec<f32>| row.into_iter().map(f32::to_bits).collect();
-        flat.into_iter().map(bits).collect()
+        let images = 0..tensor.dim(0).unwrap();
+        images
+            .map(|image| bits(&tensor.get(image).unwrap()))
+            .collect()
     };
     all.into_iter()
         .map(|(name, tensor)| (name, rows(tensor)))
@@ -51,11 +53,8 @@ fn run(model: &dyn VisionModel, images: &Tensor, first: usize, count: usize, eve
     };
     let maps = if every { Taps::All } else { Taps::None };
     let images = images.narrow(0, first, count).unwrap();
-    bits(
-        &model
-            .outputs(&images, &Wanted { maps, prefix }, &Pass::eval())
-            .unwrap(),
-    )
+    let output = model.outputs(&images, &Wanted { maps, prefix }, &Pass::eval());
+    by_image(&output.unwrap())
 }
 
 fn normal(config: &ModelConfig, count: usize) -> Tensor {

@@ -10,6 +10,7 @@ use configs::families;
 use spectralkd_base::random::Stream;
 use spectralkd_models::{Error, ModelConfig, Output, Taps, VisionModel, weights};
 use spectralkd_nn::{Params, Pass};
+use spectralkd_testing::relative;
 
 const CPU: Device = Device::Cpu;
 
@@ -41,15 +42,6 @@ fn images(config: &ModelConfig) -> Tensor {
 
 fn forward(model: &dyn VisionModel, images: &Tensor) -> Output {
     model.forward(images, &Taps::All, &Pass::eval()).unwrap()
-}
-
-/// The root mean square of the difference, relative to that of `want`.
-fn relative(got: &Tensor, want: &Tensor) -> f32 {
-    let squares = |x: &Tensor| {
-        let sum = x.sqr().unwrap().sum_all().unwrap();
-        sum.to_scalar::<f32>().unwrap()
-    };
-    (squares(&(got - want).unwrap()) / squares(want)).sqrt()
 }
 
 #[test]

@@ -3,10 +3,11 @@
 mod common;
 
 use candle_core::{Device, Tensor};
-use common::{Golden, all_golden_files, evaluate, everything, values};
+use common::{Golden, all_golden_files, evaluate, everything};
 use spectralkd_base::random::Stream;
 use spectralkd_models::{Output, Taps, frozen};
 use spectralkd_nn::Pass;
+use spectralkd_testing::{bits, flat};
 
 const CPU: Device = Device::Cpu;
 
@@ -45,12 +46,7 @@ fn dropped(golden: &Golden, drop_path: f64, seed: u64, samples: &[u64; 16]) -> O
 /// How many different maps (or rows of logits) the samples of a tensor have.
 fn distinct(tensor: &Tensor) -> usize {
     let mut rows: Vec<Vec<u64>> = (0..tensor.dim(0).unwrap())
-        .map(|row| {
-            values(&tensor.get(row).unwrap())
-                .iter()
-                .map(|value| value.to_bits())
-                .collect()
-        })
+        .map(|row| bits(&tensor.get(row).unwrap()))
         .collect();
     rows.sort();
     rows.dedup();
@@ -76,8 +72,8 @@ fn drop_path_is_seeded_by_step_and_sample() {
         // What is dropped goes with the sample, not with its place in the batch.
         let backwards = dropped(&golden, 0.5, 1, &reversed);
         for (row, sample) in reversed.iter().enumerate() {
-            let moved = values(&backwards.logits.get(row).unwrap());
-            assert_eq!(moved, values(&first.logits.get(*sample as usize).unwrap()));
+            let moved = flat(&backwards.logits.get(row).unwrap());
+            assert_eq!(moved, flat(&first.logits.get(*sample as usize).unwrap()));
         }
     }
 }

@@ -9,11 +9,12 @@ use std::fs;
 use std::process::Command;
 
 use candle_core::DType;
-use common::{golden_files, values};
+use common::golden_files;
 use exports::{CPU, images, logits, models, noisy, preprocessing, write};
 use spectralkd_base::random::Stream;
 use spectralkd_models::{Error, export, frozen, weights};
 use spectralkd_nn::Params;
+use spectralkd_testing::{flat, relative};
 
 #[test]
 fn an_export_is_loaded_again_to_the_bit() {
@@ -30,8 +31,8 @@ fn an_export_is_loaded_again_to_the_bit() {
         assert_eq!(read.tag.as_deref(), Some("test"));
         let loaded = weights::load(&folder, &config, &CPU).unwrap();
         assert_eq!(
-            values(&logits(&config, &loaded)),
-            values(&logits(&config, &weights))
+            flat(&logits(&config, &loaded)),
+            flat(&logits(&config, &weights))
         );
     }
     // The golden models, with timm's logits.
@@ -91,7 +92,7 @@ for folder in sys.argv[1:]:
     for (folder, expected) in folders.iter().zip(&expected) {
         let file = folder.with_extension("logits");
         let found = candle_core::safetensors::load(&file, &CPU).unwrap();
-        let error = common::relative_rms(&found["logits"], expected);
+        let error = relative(&found["logits"], expected);
         assert!(error < 1e-4, "{} is off by {error:.1e}", folder.display());
     }
 }
@@ -110,13 +111,13 @@ fn nothing_but_an_export_is_replaced() {
     let folder = place.path().join("m");
     let head = || {
         let loaded = weights::load(&folder, &config, &CPU).unwrap();
-        values(&loaded["head.weight"])
+        flat(&loaded["head.weight"])
     };
     fs::create_dir(&folder).unwrap();
     write(&folder, &config, &first).unwrap();
-    assert_eq!(head(), values(&first["head.weight"]));
+    assert_eq!(head(), flat(&first["head.weight"]));
     write(&folder, &config, &second).unwrap();
-    assert_eq!(head(), values(&second["head.weight"]));
+    assert_eq!(head(), flat(&second["head.weight"]));
 
     fs::write(folder.join("notes.txt"), "mine").unwrap();
     let error = write(&folder, &config, &first).unwrap_err();
@@ -127,7 +128,7 @@ fn nothing_but_an_export_is_replaced() {
             .contains("it holds README.md, config.json, model.safetensors, notes.txt"),
         "{error}"
     );
-    assert_eq!(head(), values(&second["head.weight"]));
+    assert_eq!(head(), flat(&second["head.weight"]));
 
     // A model of timm's, which this crate did not write.
     let other = place.path().join("other");

@@ -5,9 +5,10 @@ mod common;
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use common::{evaluate, fnv1a, relative, rms, trainable, values};
+use common::{evaluate, fnv1a, rms, trainable};
 use spectralkd_models::{Output, Taps, frozen, registry};
 use spectralkd_nn::Pass;
+use spectralkd_testing::{flat, relative};
 
 const CPU: Device = Device::Cpu;
 
@@ -81,7 +82,7 @@ struct Summary {
 
 impl Summary {
     fn read(rows: &Tensor) -> Vec<Self> {
-        let rows = (0..rows.dim(0).unwrap()).map(|row| values(&rows.get(row).unwrap()));
+        let rows = (0..rows.dim(0).unwrap()).map(|row| flat(&rows.get(row).unwrap()));
         rows.map(|row| Self {
             rms: row[0],
             samples: row[1..].to_vec(),
@@ -126,13 +127,13 @@ fn compare(name: &str) {
         .forward(&images, &Taps::None, &Pass::eval())
         .unwrap();
     for logits in [&output.logits, &taught.logits] {
-        let error = relative(&values(logits), &values(&golden["logits"]));
+        let error = relative(logits, &golden["logits"]);
         assert!(error < 1e-4, "{name}: logits are off by {error:.1e}");
     }
     let taps = Summary::read(&golden["taps"]);
     assert_eq!(taps.len(), output.features.len());
     for ((i, tap), expected) in output.features.iter().zip(&taps) {
-        let error = expected.error(&format!("taps.{i}"), &values(tap), 0..0);
+        let error = expected.error(&format!("taps.{i}"), &flat(tap), 0..0);
         assert!(error < 1e-4, "{name}: tap {i} is off by {error:.1e}");
     }
 
@@ -142,7 +143,7 @@ fn compare(name: &str) {
     let largest = expected.iter().map(|e| e.rms).fold(0.0, f64::max);
     let mut failures = Vec::new();
     for ((key, var), expected) in vars.iter().zip(&expected) {
-        let found = gradients.get(var).map(values);
+        let found = gradients.get(var).map(flat);
         let found = found.unwrap_or_else(|| panic!("{name}: {key} has no gradient"));
         let exempt = config.zero_gradient(key).unwrap_or(0..0);
         if !exempt.is_empty() {
@@ -204,6 +205,6 @@ fn the_formula_is_that_of_the_script() {
             1.0233685970306396,
         ),
     ] {
-        assert_eq!(values(&weight(name, shape))[at], expected, "{name}");
+        assert_eq!(flat(&weight(name, shape))[at], expected, "{name}");
     }
 }

@@ -5,9 +5,10 @@ mod common;
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
-use common::{Golden, all_golden_files, path, relative, relative_rms, rms, trainable, values};
+use common::{Golden, all_golden_files, assert_gradient, path, rms, trainable};
 use spectralkd_models::{Output, Taps, Wanted, frozen};
 use spectralkd_nn::Pass;
+use spectralkd_testing::{flat, relative};
 
 /// What timm computed for the models of [`all_golden_files`] of these names.
 struct Expected {
@@ -44,7 +45,7 @@ fn all_prefix(maps: Taps) -> Wanted {
 }
 
 fn assert_close(found: &Tensor, expected: &Tensor, what: &str) {
-    let error = relative_rms(found, expected);
+    let error = relative(found, expected);
     assert!(error < 1e-4, "{what} is off by {error:.1e} of its RMS");
 }
 
@@ -76,14 +77,14 @@ fn heads_and_prefix_tokens_are_those_of_timm() {
             }
             let Some(distillation) = &output.heads.distillation else {
                 assert!(!model.info().distilled);
-                assert_eq!(values(&output.heads.class), values(&output.logits));
+                assert_eq!(flat(&output.heads.class), flat(&output.logits));
                 continue;
             };
             assert!(model.info().distilled);
             assert_close(&output.heads.class, expected.get("class"), "class");
             assert_close(distillation, expected.get("distillation"), "distillation");
             let mean = ((&output.heads.class + distillation).unwrap() * 0.5).unwrap();
-            assert_eq!(values(&output.logits), values(&mean));
+            assert_eq!(flat(&output.logits), flat(&mean));
             assert_close(&output.logits, golden.get("logits"), "logits");
         }
     }
@@ -109,7 +110,7 @@ fn gradients_of_heads_and_prefix_tokens_are_those_of_timm() {
             let largest = vars
                 .keys()
                 .filter_map(|name| expected.gradient(what, name))
-                .map(|gradient| rms(&values(gradient)))
+                .map(|gradient| rms(&flat(gradient)))
                 .fold(0.0, f64::max);
             for (name, var) in &vars {
                 let Some(expected) = expected.gradient(what, name) else {
@@ -117,23 +118,10 @@ fn gradients_of_heads_and_prefix_tokens_are_those_of_timm() {
                     continue;
                 };
                 let found = gradients.get(var);
-                let found =
-                    values(found.unwrap_or_else(|| panic!("{what}: no gradient of {name}")));
-                let expected = values(expected);
+                let found = found.unwrap_or_else(|| panic!("{what}: no gradient of {name}"));
                 let exempt = golden.config.zero_gradient(name).unwrap_or(0..0);
-                for part in [0..exempt.start, exempt.end..found.len()] {
-                    let error = relative(&found[part.clone()], &expected[part.clone()]);
-                    assert!(
-                        part.is_empty() || error < 1e-4,
-                        "{what}: {name} {part:?} is off by {error:.1e}"
-                    );
-                }
-                let noise = if exempt.is_empty() {
-                    0.0
-                } else {
-                    rms(&found[exempt])
-                };
-                assert!(noise < 1e-5 * largest, "{what}: {name} has {noise:.1e}");
+                let what = format!("{what}: {name}");
+                assert_gradient(found, expected, exempt, largest, &what);
             }
         }
     }
@@ -158,7 +146,7 @@ fn prefix_tokens_come_in_order_once_and_only_on_request() {
             assert!(some.features.iter().map(|(i, _)| *i).eq([0]));
             assert!(some.prefix.iter().map(|(i, _)| *i).eq(expected));
             for (i, tokens) in &some.prefix {
-                assert_eq!(values(tokens), values(&all.prefix[*i].1));
+                assert_eq!(flat(tokens), flat(&all.prefix[*i].1));
             }
         }
         let prefix = Taps::List(vec![0, last as isize + 1]);
@@ -200,6 +188,6 @@ fn taps_without_prefix_tokens_say_so() {
         let output = model.outputs(&golden.images, &Wanted::default(), &Pass::eval());
         let output = output.unwrap();
         assert!(output.prefix.is_empty() && output.heads.distillation.is_none());
-        assert_eq!(values(&output.heads.class), values(&output.logits));
+        assert_eq!(flat(&output.heads.class), flat(&output.logits));
     }
 }

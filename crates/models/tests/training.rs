@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
-use common::{all_golden_files, evaluate, everything, rms, trainable, values};
+use common::{all_golden_files, evaluate, everything, rms, trainable};
 use spectralkd_base::random::Stream;
 use spectralkd_models::{ModelConfig, Output, VisionModel, frozen};
 use spectralkd_nn::Params;
+use spectralkd_testing::flat;
 
 const CPU: Device = Device::Cpu;
 
@@ -27,7 +28,7 @@ fn energy(output: &Output) -> Tensor {
 }
 
 fn gradient(gradients: &GradStore, var: &Var) -> Option<Vec<f64>> {
-    gradients.get(var).map(values)
+    gradients.get(var).map(flat)
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn gradients_are_those_of_finite_differences() {
         let places = Stream::new(1, "places");
         for (name, var) in &vars {
             let analytic = gradient(&gradients, var).unwrap();
-            let original = values(var);
+            let original = flat(var);
             let mut place = places.named(name);
             for _ in 0..3 {
                 let at = place.below(original.len() as u64) as usize;
@@ -138,8 +139,8 @@ fn first_values_are_those_of_timm_and_seeded() {
         let deit = golden.config.family() == "deit";
         let width = first["patch_embed.proj.bias"].elem_count();
         for (name, var) in &first {
-            let found = values(var);
-            assert_eq!(found, values(&again[name]), "{name}");
+            let found = flat(var);
+            assert_eq!(found, flat(&again[name]), "{name}");
 
             let mean = found.iter().sum::<f64>() / found.len() as f64;
             let constant = if name.contains("norm") && name.ends_with("weight") {
@@ -158,7 +159,7 @@ fn first_values_are_those_of_timm_and_seeded() {
                 );
                 continue;
             }
-            assert_ne!(found, values(&other[name]), "{name}");
+            assert_ne!(found, flat(&other[name]), "{name}");
             // PyTorch's convolution: uniform up to 1/sqrt(fan in).
             let fan_in = first["patch_embed.proj.weight"].elem_count() / width;
             let bound = 1.0 / (fan_in as f64).sqrt();

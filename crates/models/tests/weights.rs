@@ -7,9 +7,10 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use common::{evaluate, golden_files, values};
+use common::{evaluate, golden_files};
 use serde_json::json;
 use spectralkd_models::{Error, Mismatch, frozen, weights};
+use spectralkd_testing::{flat, relative};
 
 const CPU: Device = Device::Cpu;
 
@@ -28,7 +29,7 @@ fn saved_weights_are_loaded_to_the_bit_with_their_metadata() {
         let loaded = weights::load(&paths[0], &golden.config, &CPU).unwrap();
         assert!(loaded.keys().eq(golden.weights.keys()));
         for (name, value) in &loaded {
-            assert_eq!(values(value), values(&golden.weights[name]), "{name}");
+            assert_eq!(flat(value), flat(&golden.weights[name]), "{name}");
         }
         let model = frozen(&golden.config, &loaded, &CPU).unwrap();
         golden.compare(&evaluate(&*model, &golden.images)).unwrap();
@@ -53,7 +54,7 @@ fn other_float_types_are_converted() {
         let loaded = weights::load(&path, &golden.config, &CPU).unwrap();
         assert!(loaded.values().all(|value| value.dtype() == DType::F32));
         let (found, expected) = (&loaded["norm.weight"], &golden.weights["norm.weight"]);
-        assert!(common::relative_rms(found, expected) < 1e-2);
+        assert!(relative(found, expected) < 1e-2);
     }
 }
 

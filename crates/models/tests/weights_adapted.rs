@@ -7,12 +7,12 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use common::values;
 use serde::Deserialize;
 use serde_json::json;
 use spectralkd_base::random::Stream;
 use spectralkd_models::{Error, ModelConfig, weights};
 use spectralkd_nn::Params;
+use spectralkd_testing::{flat, relative};
 
 const CPU: Device = Device::Cpu;
 
@@ -86,10 +86,10 @@ fn what_timm_adapts_is_adapted_alike() {
             assert_eq!(found.dtype(), DType::F32);
             if case.changed.contains(name) && !name.starts_with("head") {
                 // timm places the kernels in f32.
-                let error = common::relative_rms(found, expected);
+                let error = relative(found, expected);
                 assert!(error < 1e-6, "{}: {name} is off by {error:.1e}", case.name);
             } else {
-                assert_eq!(values(found), values(expected), "{}: {name}", case.name);
+                assert_eq!(flat(found), flat(expected), "{}: {name}", case.name);
             }
         }
     }
@@ -214,6 +214,6 @@ fn weights_that_fit_are_not_touched() {
     assert_eq!(loaded.notes, Vec::<String>::new());
     let strict = weights::load(&path, &case.source_config, &CPU).unwrap();
     for (name, value) in &strict {
-        assert_eq!(values(value), values(&loaded.tensors[name]), "{name}");
+        assert_eq!(flat(value), flat(&loaded.tensors[name]), "{name}");
     }
 }

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use common::values;
 use serde_json::{Value, json};
 use spectralkd_base::random::Stream;
 use spectralkd_models::{Error, ModelConfig, weights};
+use spectralkd_testing::flat;
 
 const CPU: Device = Device::Cpu;
 
@@ -37,7 +37,7 @@ fn loads(path: &Path, config: &ModelConfig, expected: &BTreeMap<String, Tensor>)
     assert!(strict.keys().eq(expected.keys()));
     for (name, value) in &strict {
         assert_eq!(value.dims(), expected[name].dims(), "{name}");
-        assert_eq!(values(value), values(&expected[name]), "{name}");
+        assert_eq!(flat(value), flat(&expected[name]), "{name}");
     }
     let fresh = Stream::new(1, "init");
     weights::load_adapted(path, config, &fresh, &CPU)
@@ -109,10 +109,7 @@ fn broken_archives_are_errors() {
     let mut check = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
         match weights::load(&path, &config, &CPU) {
-            Ok(loaded) => assert_eq!(
-                values(&loaded["norm.weight"]),
-                values(&expected["norm.weight"])
-            ),
+            Ok(loaded) => assert_eq!(flat(&loaded["norm.weight"]), flat(&expected["norm.weight"])),
             Err(error) => {
                 errors += 1;
                 assert!(error.to_string().contains("w.pth"), "{error}");

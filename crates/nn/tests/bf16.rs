@@ -4,7 +4,7 @@ mod common;
 
 use candle_core::{DType, Tensor, Var};
 use candle_nn::VarBuilder;
-use common::{CPU, difference, normals32, same_on_all_pools, tensor, var, wide, widen};
+use common::{CPU, normals32, same_on_all_pools, tensor, var, widen};
 use proptest::prelude::*;
 use spectralkd_nn::kernels::bf16::{Dot, Packed, forward, mlp, round};
 use spectralkd_nn::kernels::linear::Sizes;
@@ -12,6 +12,7 @@ use spectralkd_nn::kernels::simd::{self, Arch};
 use spectralkd_nn::kernels::storage::to_vec;
 use spectralkd_nn::scalar::bf16 as twin;
 use spectralkd_nn::{Error, Linear, Mlp, TalkingHeadAttention, params};
+use spectralkd_testing::{difference, flat};
 
 /// Every kernel of this machine on one shape, with and without bias.
 fn check(rows: usize, inputs: usize, outputs: usize) {
@@ -233,7 +234,7 @@ fn linear_packs_a_bf16_weight() {
             assert_eq!((y.dims(), y.dtype()), (&[2, 4, 21][..], DType::F32));
             let bias = bias.map(|b| to_vec::<f32>(b).unwrap());
             let want = twin::forward(sizes, &x_rows, &w_rows, bias.as_deref());
-            assert!(difference(&wide(&y), &want) < 3e-6);
+            assert!(difference(&flat(&y), &want) < 3e-6);
         }
     }
 }
@@ -256,7 +257,7 @@ fn mlp_packs_bf16_weights() {
     let [x, w1, b1, w2, b2] = [&x, &w1, &b1, &w2, &b2].map(|t| to_vec::<f32>(t).unwrap());
     let want = twin::mlp([24, 96], &x, (&w1, &b1), (&w2, &b2));
     assert_eq!(y.dims(), [3, 5, 24]);
-    assert!(difference(&wide(&y), &want) < 2e-3);
+    assert!(difference(&flat(&y), &want) < 2e-3);
 }
 
 #[test]

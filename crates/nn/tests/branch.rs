@@ -10,6 +10,7 @@ use spectralkd_nn::{
     Attention, DropPath, LayerNorm, LayerScale, Mlp, Params, Pass, Residual, Sublayer,
     TalkingHeadAttention, WindowAttention, Windows, params,
 };
+use spectralkd_testing::{assert_close, bits};
 
 const WIDTH: usize = 12;
 const HEADS: usize = 3;
@@ -189,7 +190,7 @@ fn only_what_is_tracked_gets_a_gradient() {
         branch.unwrap()
     };
     let want = gradients(&trained.layers(&x, &Pass::eval()), &[&x]);
-    common::assert_close(&gradients(&frozen(&x), &[&x])[0], &want[0], 2e-6, "dx");
+    assert_close(&gradients(&frozen(&x), &[&x])[0], &want[0], 2e-6, "dx");
     assert!(!frozen(&x.detach()).track_op());
 }
 
@@ -221,9 +222,4 @@ fn bad_shapes_are_errors() {
         .branch(&x, &branch.norm, &narrow, &Pass::eval());
     let error = error.unwrap_err().to_string();
     assert!(error.contains("[..., 11]"), "{error}");
-}
-
-fn bits(tensor: &Tensor) -> Vec<u32> {
-    let numbers = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    numbers.iter().map(|x| x.to_bits()).collect()
 }

@@ -3,12 +3,10 @@
 mod common;
 
 use candle_core::DType;
-use common::{
-    assert_close, check_finite_differences, difference, gradients, normals, same_on_all_pools,
-    tensor, var, widen,
-};
+use common::{check_finite_differences, gradients, normals, same_on_all_pools, tensor, var, widen};
 use spectralkd_nn::kernels::{gelu as kernel, simd};
 use spectralkd_nn::{Gelu, scalar};
+use spectralkd_testing::{assert_close, difference};
 
 #[test]
 fn twin_agrees_with_finite_differences() {

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use candle_core::{DType, Tensor, Var};
 use candle_nn::VarBuilder;
-use common::{CPU, assert_close};
+use common::CPU;
 use spectralkd_base::random::Stream;
 use spectralkd_nn::{Params, PatchMerging, Result, WindowAttention, Windows};
+use spectralkd_testing::assert_close;
 
 type Golden = HashMap<String, Tensor>;
 

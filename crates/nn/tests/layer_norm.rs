@@ -5,12 +5,12 @@ mod common;
 use candle_core::{DType, Tensor, Var};
 use candle_nn::VarBuilder;
 use common::{
-    CPU, assert_close, check_finite_differences, difference, gradients, normals32,
-    same_on_all_pools, tensor, var, widen,
+    CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var, widen,
 };
 use spectralkd_nn::kernels::layer_norm::{self as kernel, Affine};
 use spectralkd_nn::kernels::simd;
 use spectralkd_nn::{LayerNorm, Params, scalar};
+use spectralkd_testing::{assert_close, difference};
 
 const EPS: f64 = 1e-6;
 

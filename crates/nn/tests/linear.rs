@@ -4,13 +4,13 @@ mod common;
 
 use candle_core::DType;
 use common::{
-    CPU, assert_close, check_finite_differences, difference, gradients, normals32,
-    same_on_all_pools, tensor, var, wide, widen,
+    CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var, widen,
 };
 use spectralkd_base::random::Stream;
 use spectralkd_nn::kernels::linear::{self as kernel, Sizes, Wanted, Weight};
 use spectralkd_nn::kernels::simd;
 use spectralkd_nn::{Linear, Params, scalar};
+use spectralkd_testing::{assert_close, difference, flat};
 
 #[test]
 fn twin_agrees_with_finite_differences() {
@@ -145,10 +145,10 @@ fn starts_as_timm_does_and_checks_shapes() {
     let params = Params::new();
     let vb = params.builder(&Stream::new(1, "init"), DType::F32, &CPU);
     let layer = Linear::new(64, 50, true, vb).unwrap();
-    let weight = wide(layer.weight().unwrap());
+    let weight = flat(layer.weight().unwrap());
     let sd = (weight.iter().map(|w| w * w).sum::<f64>() / weight.len() as f64).sqrt();
     assert!((sd - 0.02).abs() < 1e-3, "{sd}");
-    assert!(wide(layer.bias().unwrap()).iter().all(|&b| b == 0.0));
+    assert!(flat(layer.bias().unwrap()).iter().all(|&b| b == 0.0));
     let error = layer
         .forward(&tensor(1, &[2, 63], DType::F32))
         .unwrap_err()

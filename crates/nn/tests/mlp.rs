@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Tensor, Var};
 use candle_nn::VarBuilder;
 use common::{
-    CPU, assert_close, check_finite_differences, difference, gradients, normals32,
-    same_on_all_pools, tensor, var, widen,
+    CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var, widen,
 };
 use spectralkd_nn::kernels::linear::{Wanted, Weight};
 use spectralkd_nn::kernels::mlp::{self as kernel, Parameters};
 use spectralkd_nn::kernels::simd;
 use spectralkd_nn::{Mlp, params, scalar};
+use spectralkd_testing::{assert_close, difference};
 
 /// w1, b1, w2, b2 as variables.
 fn variables(channels: usize, hidden: usize, dtype: DType) -> [Var; 4] {

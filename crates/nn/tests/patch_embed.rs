@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use candle_core::{DType, Var};
 use candle_nn::VarBuilder;
 use common::{
-    CPU, assert_close, check_finite_differences, difference, gradients, normals32,
-    same_on_all_pools, tensor, var, wide, widen,
+    CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var, widen,
 };
 use spectralkd_base::random::Stream;
 use spectralkd_nn::kernels::linear::Wanted;
 use spectralkd_nn::kernels::patches::{self as kernel, Grid};
 use spectralkd_nn::kernels::simd;
 use spectralkd_nn::{Params, PatchEmbed, scalar};
+use spectralkd_testing::{assert_close, difference, flat};
 
 fn embed(weight: &Var, bias: &Var) -> PatchEmbed {
     let tensors = [("proj.weight", weight), ("proj.bias", bias)];
@@ -132,7 +132,7 @@ fn starts_as_a_convolution_does_and_checks_shapes() {
     let vb = params.builder(&Stream::new(1, "init"), DType::F32, &CPU);
     let embed = PatchEmbed::new(1, 48, 4, vb.pp("patch_embed")).unwrap();
     for name in ["patch_embed.proj.weight", "patch_embed.proj.bias"] {
-        let values = wide(&params.tensors()[name]);
+        let values = flat(&params.tensors()[name]);
         let largest = values.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
         assert!((0.2..=0.25).contains(&largest), "{name}: {largest}"); // 1 / sqrt(16)
     }

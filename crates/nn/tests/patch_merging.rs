@@ -5,13 +5,11 @@ mod common;
 
 use candle_core::{DType, Tensor, Var};
 use candle_nn::VarBuilder;
-use common::{
-    CPU, assert_close, check_finite_differences, gradients, normals32, same_on_all_pools, tensor,
-    var,
-};
+use common::{CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var};
 use spectralkd_base::random::Stream;
 use spectralkd_nn::kernels::merge::{self as kernel, Sizes};
 use spectralkd_nn::{Error, Params, PatchMerging, scalar, tokens};
+use spectralkd_testing::assert_close;
 
 const MAPS: [[usize; 2]; 7] = [[1, 1], [2, 2], [1, 4], [5, 1], [4, 6], [7, 7], [3, 8]];
 

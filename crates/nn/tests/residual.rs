@@ -5,13 +5,13 @@ mod common;
 use candle_core::{DType, Var};
 use candle_nn::VarBuilder;
 use common::{
-    CPU, assert_close, check_finite_differences, difference, gradients, normals32,
-    same_on_all_pools, tensor, var, wide, widen,
+    CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var, widen,
 };
 use spectralkd_base::random::Stream;
 use spectralkd_nn::kernels::residual::{self as kernel, Factors};
 use spectralkd_nn::kernels::simd;
 use spectralkd_nn::{DropPath, LayerScale, Pass, Residual, scalar};
+use spectralkd_testing::{assert_close, difference, flat};
 
 fn scale(gamma: &Var) -> LayerScale {
     let tensors = [("gamma_1".to_string(), gamma.as_tensor().clone())];
@@ -166,7 +166,7 @@ fn layer_scale_starts_where_it_is_told() {
     let params = spectralkd_nn::Params::new();
     let vb = params.builder(&Stream::new(1, "init"), DType::F32, &CPU);
     let scale = LayerScale::new(3, 0.1, "gamma_1", vb.pp("blocks.0")).unwrap();
-    assert!(wide(scale.gamma()).iter().all(|&g| g == f64::from(0.1f32)));
+    assert!(flat(scale.gamma()).iter().all(|&g| g == f64::from(0.1f32)));
     assert!(params.vars().contains_key("blocks.0.gamma_1"));
 }
 

@@ -4,12 +4,12 @@ mod common;
 
 use candle_core::DType;
 use common::{
-    assert_close, check_finite_differences, difference, gradients, normals32, same_on_all_pools,
-    tensor, var, widen,
+    check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var, widen,
 };
 use spectralkd_nn::kernels::simd;
 use spectralkd_nn::kernels::tokens::{self as kernel, Sizes};
 use spectralkd_nn::{scalar, tokens};
+use spectralkd_testing::{assert_close, difference};
 
 #[test]
 fn twins_agree_with_finite_differences() {

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor, Var};
 use candle_nn::VarBuilder;
 use common::{
-    CPU, assert_close, check_finite_differences, difference, gradients, normals32,
-    same_on_all_pools, tensor, var, widen,
+    CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var, widen,
 };
 use proptest::prelude::*;
 use spectralkd_base::random::Stream;
@@ -19,6 +18,7 @@ use spectralkd_nn::kernels::attention::windows::{self as kernel, Windowed};
 use spectralkd_nn::kernels::{simd, storage::filled};
 use spectralkd_nn::scalar::windows as twin;
 use spectralkd_nn::{Error, Params, Result, WindowAttention, Windows};
+use spectralkd_testing::{assert_close, difference, distance, flat};
 
 fn windows(map: [usize; 2], size: [usize; 2], shift: [usize; 2]) -> Windows {
     Windows::new(map, size, shift).unwrap()
@@ -143,21 +143,14 @@ fn compare_layer(windows: Windows, heads: usize, qkv_bias: bool, dtype: DType) {
     assert_close(&fused, &composed, tolerance, &what);
     let vars: Vec<&Var> = vars.iter().collect();
     let gradients = [&fused, &composed].map(|y| gradients(y, &vars));
-    let scale = |x: &Tensor| {
-        let largest = x.abs().unwrap().flatten_all().unwrap().max(0).unwrap();
-        largest
-            .to_dtype(DType::F64)
-            .unwrap()
-            .to_scalar::<f64>()
-            .unwrap()
-    };
-    let largest = gradients[1].iter().map(scale).fold(0.0, f64::max);
+    let all = gradients[1].iter().flat_map(flat);
+    let largest = all.map(f64::abs).fold(0.0, f64::max);
     for (i, (fused, composed)) in gradients[0].iter().zip(&gradients[1]).enumerate() {
         // Relative to the largest of all: a bias may have no gradient but rounding (one key).
-        let difference = scale(&(fused - composed).unwrap());
+        let off = distance(fused, composed);
         assert!(
-            difference <= tolerance * largest,
-            "{what}, gradient {i}: off by {difference:e} of {largest:e}"
+            off <= tolerance * largest,
+            "{what}, gradient {i}: off by {off:e} of {largest:e}"
         );
     }
 }

@@ -13,6 +13,7 @@ use spectralkd_spectral::{
     ifft, ifft2, irfft, irfft2, irfft2_over, resize, resize_axis, rfft, rfft2, rfft2_by_matrices,
     rfft2_over,
 };
+use spectralkd_testing::flat;
 
 /// Batch and plane.
 fn planes() -> [RangeInclusive<usize>; 3] {
@@ -172,7 +173,7 @@ proptest! {
     fn resizing_keeps_a_constant(x in tensors(&planes()), h in 1usize..=20, w in 1usize..=20) {
         let ones = x.ones_like()?;
         let expected = vec![1.0; ones.dims()[0] * h * w];
-        let got = resize(&ones, [h, w])?.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
+        let got = flat(&resize(&ones, [h, w])?);
         prop_assert!(got.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{:?}", got);
     }
 }

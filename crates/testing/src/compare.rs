@@ -1,14 +1,12 @@
-//! How far two tensors are apart.
+//! How far two tensors, or two lists of numbers, are apart.
 
 use candle_core::Tensor;
 
 use crate::flat;
 
-/// The largest difference between two tensors of one shape; infinite where there is a NaN.
-pub fn distance(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!(a.dims(), b.dims());
-    let pairs = flat(a).into_iter().zip(flat(b));
-    let differences = pairs.map(|(a, b)| (a - b).abs());
+/// The largest |a − b|; infinite where there is a NaN.
+fn farthest(a: &[f64], b: &[f64]) -> f64 {
+    let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
     // A maximum would lose NaN.
     let known = |difference: f64| {
         if difference.is_nan() {
@@ -18,6 +16,26 @@ pub fn distance(a: &Tensor, b: &Tensor) -> f64 {
         }
     };
     differences.map(known).fold(0.0, f64::max)
+}
+
+/// The largest |x|, which errors are relative to; over 0.
+fn scale(x: &[f64]) -> f64 {
+    x.iter()
+        .fold(1e-300, |largest: f64, x| largest.max(x.abs()))
+}
+
+/// The largest difference between two tensors of one shape; infinite where there is a NaN.
+pub fn distance(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.dims(), b.dims());
+    farthest(&flat(a), &flat(b))
+}
+
+/// The largest difference between two lists of one length, relative to the largest number of
+/// `want`; infinite where there is a NaN.
+#[track_caller]
+pub fn difference(got: &[f64], want: &[f64]) -> f64 {
+    assert_eq!(got.len(), want.len());
+    farthest(got, want) / scale(want)
 }
 
 /// ‖a − b‖ / ‖b‖ of two tensors of one shape; 0 where both are zero.
@@ -37,7 +55,7 @@ pub fn relative(a: &Tensor, b: &Tensor) -> f64 {
 pub fn assert_close(got: &Tensor, want: &Tensor, tolerance: f64, what: &str) {
     assert_eq!(got.dims(), want.dims(), "{what}");
     let (got, want) = (flat(got), flat(want));
-    let scale = want.iter().fold(1e-300f64, |scale, w| scale.max(w.abs()));
+    let scale = scale(&want);
     for (i, (got, want)) in got.iter().zip(&want).enumerate() {
         assert!(
             (got - want).abs() <= tolerance * scale,
@@ -73,6 +91,9 @@ mod tests {
         let zeros = row(&[0.0, 0.0]);
         assert_eq!(relative(&zeros, &zeros), 0.0);
         assert_eq!(relative(&a, &zeros), f64::INFINITY);
+        assert_eq!(difference(&[1.0, 6.0], &[1.0, -4.0]), 2.5);
+        assert_eq!(difference(&[0.0, 0.0], &[0.0, 0.0]), 0.0);
+        assert!(difference(&[0.0, 1e-9], &[0.0, 0.0]) > 1e9);
         assert_close(&a, &row(&[1.0, 6.05]), 0.01, "within");
         assert_near(1.0, 1.05, 0.05, "within");
     }
@@ -82,6 +103,15 @@ mod tests {
         let (a, b) = (row(&[1.0, f64::NAN]), row(&[1.0, 3.0]));
         assert_eq!(distance(&a, &b), f64::INFINITY);
         assert!(relative(&a, &b).is_nan());
+        let (a, b) = ([f64::NAN, 1.0], [3.0, 1.0]);
+        assert_eq!(difference(&a, &b), f64::INFINITY);
+        assert_eq!(difference(&b, &a), f64::INFINITY);
+    }
+
+    #[test]
+    #[should_panic(expected = "left == right")]
+    fn lists_of_other_lengths_are_not_compared() {
+        difference(&[1.0], &[1.0, 2.0]);
     }
 
     #[test]

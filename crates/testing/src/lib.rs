@@ -2,7 +2,8 @@
 //!
 //! - [`tensor`], [`drawn`]: reproducible numbers;
 //! - [`flat`], [`scalar`], [`bits`]: a tensor as numbers;
-//! - [`distance`], [`relative`], [`assert_close`], [`assert_near`]: how far two are apart;
+//! - [`distance`], [`difference`], [`relative`], [`assert_close`], [`assert_near`]: how far two are
+//!   apart;
 //! - [`value_and_gradient`], [`step_gradient`], [`assert_gradient`]: derivatives, by backward pass and by differences;
 //! - [`on_pools`]: the same on several numbers of threads.
 //!
@@ -22,7 +23,7 @@ mod compare;
 mod gradients;
 mod numbers;
 
-pub use compare::{assert_close, assert_near, distance, relative};
+pub use compare::{assert_close, assert_near, difference, distance, relative};
 pub use gradients::{assert_gradient, step_gradient, value_and_gradient};
 pub use numbers::{bits, drawn, flat, scalar, tensor};
 

@@ -1,9 +1,7 @@
 //! What makes a run this run and no other, and how two of them differ.
 
-use std::fmt::Write;
-
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use spectralkd_base::digest::sha256;
 
 use crate::config::TrainConfig;
 use crate::error::Result;
@@ -31,17 +29,6 @@ impl Identity {
             value,
         })
     }
-}
-
-/// The sha256 of some bytes, in hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
 }
 
 /// JSON with sorted keys, whatever order the map type keeps them in.
@@ -140,9 +127,5 @@ mod tests {
             &mut text,
         );
         assert_eq!(text, r#"{"a":null,"b":[1,{"c":0.5,"d":"\""}]}"#);
-        assert_eq!(
-            sha256(b"abc"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
     }
 }

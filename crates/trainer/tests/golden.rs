@@ -7,6 +7,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor, Var};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use spectralkd_testing::flat;
 use spectralkd_trainer::{AdamW, Cadence, Ema, Hyper, Schedule, Step, TrainConfig, decays};
 
 fn load<T: DeserializeOwned>(name: &str) -> T {
@@ -75,8 +76,7 @@ fn replay(golden: &Optimisers, run: &Run, dtype: DType, tolerance: f64) {
         ema.update().unwrap();
     }
     let compare = |found: &Tensor, expected: &[f64], what: &str| {
-        let found = found.to_dtype(DType::F64).unwrap().flatten_all().unwrap();
-        for (a, b) in found.to_vec1::<f64>().unwrap().iter().zip(expected) {
+        for (a, b) in flat(found).iter().zip(expected) {
             assert!(
                 (a - b).abs() <= tolerance * (1.0 + b.abs()),
                 "{what}: {a} {b}"

@@ -8,6 +8,7 @@ use std::path::Path;
 use candle_core::Tensor;
 use common::{Net, STEPS, bits, checkpoints, config, interrupted, log, run};
 use spectralkd_base::progress::Silent;
+use spectralkd_testing::scalar;
 use spectralkd_trainer::events::Event;
 use spectralkd_trainer::{GradientSync, Gradients, Status, TaskError, TrainConfig, Trainer};
 
@@ -212,7 +213,7 @@ fn the_norm_that_clips_is_that_of_the_whole_set() {
         interrupted(&mut net, &config, folder.path(), 1).unwrap();
         let after = net.vars["fc2.weight"].as_tensor().clone();
         let change: Tensor = (after - before).unwrap().sqr().unwrap().sum_all().unwrap();
-        f64::from(change.to_scalar::<f32>().unwrap()).sqrt()
+        scalar(&change).sqrt()
     };
     let (full, half) = (moved(0.2), moved(0.1));
     assert!(

@@ -26,12 +26,14 @@
 //! ```
 
 mod analysis;
-mod distance;
+mod log_distance;
 mod model;
+mod pair_distances;
 
 pub use analysis::{
     AnalysedLayer, AnalysedModel, AnalysisOptions, BinQuantiles, Entropy, ModelAnalysis, Permuted,
     depth_figure, intensity_figure, normalised_intensity_figure, radial_figure, spectra_figure,
 };
-pub use distance::{PairDistance, PairDistances, log_spectral_distance};
+pub use log_distance::log_spectral_distance;
 pub use model::ModelSpectra;
+pub use pair_distances::{PairDistance, PairDistances};

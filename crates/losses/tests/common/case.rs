@@ -1,6 +1,7 @@
 //! The cases of `tests/golden/kinds/`: a loss, its inputs, and what PyTorch gives.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
@@ -143,60 +144,99 @@ impl Case {
     /// The loss with a student's outputs of this type; all else is in f32 where that is a half. No
     /// gradient may reach the teacher.
     pub fn try_run(&self, dtype: DType) -> Result<Found> {
+        let built = self.build(dtype)?;
+        let sum = built.sum(self, 0..self.batch())?;
+        let store = sum.total.backward().unwrap();
+        for (name, var) in &built.teacher {
+            assert!(store.get(var).is_none(), "the teacher's {name} learns");
+        }
+        let gradient = |(name, var): (&String, &Var)| Some((name.clone(), store.get(var)?.clone()));
+        let gradients = built.vars.iter().filter_map(gradient).collect();
+        Ok(Found { sum, gradients })
+    }
+
+    /// The number of images.
+    pub fn batch(&self) -> usize {
+        let mut outputs = self.inputs.iter();
+        let output = outputs.find(|(name, _)| name.starts_with("student/"));
+        output.unwrap().1.dims()[0]
+    }
+
+    /// The loss, built for student and teacher.
+    pub fn build(&self, dtype: DType) -> Result<Built> {
         let precision = match dtype {
             DType::F64 => DType::F64,
             _ => DType::F32,
         };
-        let cast = |x: &Tensor, dtype| x.to_dtype(dtype).unwrap();
-        let var = |(name, x): (&String, &Tensor)| {
+        let var = |x: &Tensor, dtype| Var::from_tensor(&x.to_dtype(dtype).unwrap()).unwrap();
+        let input = |(name, x): (&String, &Tensor)| {
             let is_parameter = name.starts_with("param/");
-            let x = cast(x, if is_parameter { precision } else { dtype });
-            (name.clone(), Var::from_tensor(&x).unwrap())
+            let dtype = if is_parameter { precision } else { dtype };
+            (name.clone(), var(x, dtype))
         };
-        let vars: BTreeMap<String, Var> = self.inputs.iter().map(var).collect();
-        let below = |prefix| -> BTreeMap<String, Tensor> {
-            let named = vars.iter().filter_map(|(name, var)| {
-                let name = name.strip_prefix(prefix)?;
-                Some((name.to_owned(), var.as_tensor().clone()))
-            });
-            named.collect()
-        };
-        let student = below("student/");
-        let constants: Vec<(String, Var)> = (self.teacher.iter())
-            .map(|(name, x)| (name.clone(), Var::from_tensor(&cast(x, precision)).unwrap()))
+        let vars: BTreeMap<String, Var> = self.inputs.iter().map(input).collect();
+        let teacher = self.teacher.iter();
+        let teacher: BTreeMap<String, Var> = teacher
+            .map(|(name, x)| (name.clone(), var(x, precision)))
             .collect();
-        let teacher: BTreeMap<String, Tensor> = (constants.iter())
-            .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
-            .collect();
-        let at_path = |(name, x)| (format!("losses.{}.{name}", self.loss.name()), x);
-        let params = below("param/").into_iter().map(at_path).collect();
-        let params = VarBuilder::from_tensors(params, precision, &Device::Cpu);
 
-        let (ours, theirs) = (shapes(&student), shapes(&teacher));
-        let theirs = (!teacher.is_empty()).then_some(&theirs);
+        let at_path = |(name, x)| (format!("losses.{}.{name}", self.loss.name()), x);
+        let params = below(&vars, "param/").into_iter().map(at_path).collect();
+        let params = VarBuilder::from_tensors(params, precision, &Device::Cpu);
+        let outputs = below(&teacher, "");
         let ratio = |pairs: &[Pair]| {
             let requests = pairs.iter().map(Pair::request).collect();
-            spectral_to_mse_of_teacher(pairs, &answers(&teacher, requests))
+            spectral_to_mse_of_teacher(pairs, &answers(&outputs, requests))
         };
-        let losses = [self.loss.clone()];
-        let objectives = Objectives::build(&losses, &ours, theirs, &params, &ratio)?;
-        let needs = objectives.needs_at(0);
+        let (ours, theirs) = (shapes(&below(&vars, "student/")), shapes(&outputs));
+        let theirs = (!teacher.is_empty()).then_some(&theirs);
+        let losses = std::slice::from_ref(&self.loss);
+        let objectives = Objectives::build(losses, &ours, theirs, &params, &ratio)?;
+        Ok(Built {
+            objectives,
+            vars,
+            teacher,
+        })
+    }
+}
+
+/// A loss, and the tensors that it reads.
+pub struct Built {
+    pub objectives: Objectives,
+    vars: BTreeMap<String, Var>,
+    teacher: BTreeMap<String, Var>,
+}
+
+impl Built {
+    /// The loss on some images of its case.
+    pub fn sum(&self, case: &Case, images: Range<usize>) -> Result<Sum> {
+        let part = |x: Tensor| x.narrow(0, images.start, images.len()).unwrap();
+        let outputs = |all: BTreeMap<String, Tensor>| -> BTreeMap<String, Tensor> {
+            all.into_iter().map(|(name, x)| (name, part(x))).collect()
+        };
+        let student = outputs(below(&self.vars, "student/"));
+        let teacher = outputs(below(&self.teacher, ""));
+        let needs = self.objectives.needs_at(0);
+        let labels = case.labels.clone().map(part);
+        let targets = case.targets.clone().map(part);
         let inputs = Inputs {
             student: &answers(&student, needs.student),
             teacher: &answers(&teacher, needs.teacher),
-            labels: self.labels.as_ref(),
-            targets: self.targets.as_ref(),
+            labels: labels.as_ref(),
+            targets: targets.as_ref(),
             draws: &Stream::new(0, "golden"),
         };
-        let sum = objectives.forward(&inputs, 0)?;
-        let store = sum.total.backward().unwrap();
-        for (name, var) in &constants {
-            assert!(store.get(var).is_none(), "the teacher's {name} learns");
-        }
-        let gradient = |(name, var): (&String, &Var)| Some((name.clone(), store.get(var)?.clone()));
-        let gradients = vars.iter().filter_map(gradient).collect();
-        Ok(Found { sum, gradients })
+        self.objectives.forward(&inputs, 0)
     }
+}
+
+/// The tensors whose names begin so, without that beginning.
+fn below(vars: &BTreeMap<String, Var>, prefix: &str) -> BTreeMap<String, Tensor> {
+    let named = vars.iter().filter_map(|(name, var)| {
+        let name = name.strip_prefix(prefix)?;
+        Some((name.to_owned(), var.as_tensor().clone()))
+    });
+    named.collect()
 }
 
 /// What was asked for, of all that a model gives.

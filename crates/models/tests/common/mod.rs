@@ -2,12 +2,14 @@
 #![allow(dead_code)] // every test file uses its own part
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use spectralkd_models::{ModelConfig, Output, Taps, VisionModel};
 use spectralkd_nn::Pass;
+use spectralkd_testing::{flat, relative};
 
 /// What timm computed for one tiny model.
 pub struct Golden {
@@ -95,7 +97,7 @@ impl Golden {
                 .map(|(i, tap)| (format!("taps.{i}"), tap)),
         );
         for (key, value) in pairs {
-            let error = relative_rms(value, self.get(&key));
+            let error = relative(value, self.get(&key));
             if !error.is_finite() || error > 1e-4 {
                 return Err(format!("{key} is off by {error:.1e} of its RMS"));
             }
@@ -136,19 +138,8 @@ pub fn evaluate(model: &dyn VisionModel, images: &Tensor) -> Output {
 
 /// Logits and taps, as values.
 pub fn everything(output: &Output) -> Vec<Vec<f64>> {
-    let maps = output.features.iter().map(|(_, map)| values(map));
-    maps.chain([values(&output.logits)]).collect()
-}
-
-/// All values in order, as f64.
-pub fn values(tensor: &Tensor) -> Vec<f64> {
-    tensor
-        .to_dtype(DType::F64)
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .to_vec1()
-        .unwrap()
+    let maps = output.features.iter().map(|(_, map)| flat(map));
+    maps.chain([flat(&output.logits)]).collect()
 }
 
 /// Root of the mean square.
@@ -156,16 +147,37 @@ pub fn rms(values: &[f64]) -> f64 {
     (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt()
 }
 
-/// RMS of the difference over RMS of what is expected; the shapes must be equal.
-pub fn relative_rms(found: &Tensor, expected: &Tensor) -> f64 {
-    assert_eq!(found.dims(), expected.dims());
-    relative(&values(found), &values(expected))
-}
-
-/// As [`relative_rms`], on slices.
-pub fn relative(found: &[f64], expected: &[f64]) -> f64 {
-    let difference: Vec<f64> = found.iter().zip(expected).map(|(a, b)| a - b).collect();
-    rms(&difference) / rms(expected)
+/// Holds a gradient to timm's, to 1e-4 of its RMS, but for the values `exempt`, which are no more
+/// than noise: 1e-5 of `largest`, the RMS of the largest gradient.
+#[track_caller]
+pub fn assert_gradient(
+    found: &Tensor,
+    expected: &Tensor,
+    exempt: Range<usize>,
+    largest: f64,
+    what: &str,
+) {
+    assert_eq!(found.dims(), expected.dims(), "{what}");
+    let (found, expected) = (
+        found.flatten_all().unwrap(),
+        expected.flatten_all().unwrap(),
+    );
+    for part in [0..exempt.start, exempt.end..found.elem_count()] {
+        if part.is_empty() {
+            continue;
+        }
+        let [found, expected] =
+            [&found, &expected].map(|x| x.narrow(0, part.start, part.len()).unwrap());
+        let error = relative(&found, &expected);
+        assert!(error < 1e-4, "{what} {part:?} is off by {error:.1e}");
+    }
+    if !exempt.is_empty() {
+        let noise = rms(&flat(&found)[exempt]);
+        assert!(
+            noise < 1e-5 * largest,
+            "{what} is exempt, but has a gradient of {noise:.1e}"
+        );
+    }
 }
 
 /// 64-bit FNV-1a of the lines "NAME SHAPE\n", as the golden scripts digest names and shapes.

@@ -1,9 +1,10 @@
-//! What the tests of the layers share: random tensors, comparisons, finite differences.
+//! What the tests of the layers share beside `spectralkd-testing`: normal numbers, gradients of
+//! several variables.
 #![allow(dead_code)] // each test file uses its own part
 
 use candle_core::{DType, Device, Tensor, Var};
 use spectralkd_base::random::Stream;
-use spectralkd_nn::kernels::storage::to_vec;
+use spectralkd_testing::{bits, flat, on_pools};
 
 pub const CPU: Device = Device::Cpu;
 
@@ -30,39 +31,9 @@ pub fn var(seed: u64, shape: &[usize], dtype: DType) -> Var {
     Var::from_tensor(&tensor(seed, shape, dtype)).unwrap()
 }
 
-/// The largest difference, relative to the largest number of `want`.
-pub fn difference(got: &[f64], want: &[f64]) -> f64 {
-    assert_eq!(got.len(), want.len());
-    let scale = want.iter().fold(1e-30, |a: f64, b| a.max(b.abs()));
-    let pairs = got.iter().zip(want);
-    let worst = pairs.fold(0.0, |a: f64, (g, w)| {
-        let error = (g - w).abs();
-        // NaN must not get lost in a maximum.
-        if error.is_nan() {
-            f64::INFINITY
-        } else {
-            a.max(error)
-        }
-    });
-    worst / scale
-}
-
-/// A tensor's numbers as f64.
-pub fn wide(tensor: &Tensor) -> Vec<f64> {
-    to_vec(&tensor.to_dtype(DType::F64).unwrap()).unwrap()
-}
-
 /// f32 numbers as f64.
 pub fn widen(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| f64::from(x)).collect()
-}
-
-/// Asserts that two tensors agree in shape, and in value to `tolerance` of the largest.
-#[track_caller]
-pub fn assert_close(got: &Tensor, want: &Tensor, tolerance: f64, what: &str) {
-    assert_eq!(got.dims(), want.dims(), "{what}: shapes");
-    let difference = difference(&wide(got), &wide(want));
-    assert!(difference <= tolerance, "{what}: off by {difference:e}");
 }
 
 /// The gradients with respect to `vars` of sum(y weights), with fixed random weights, so
@@ -86,16 +57,16 @@ pub fn check_finite_differences(f: impl Fn() -> Tensor, vars: &[&Var]) {
     let y = f();
     assert_eq!(y.dtype(), DType::F64, "finite differences need f64");
     let analytic = gradients(&y, vars);
-    let weights = wide(&tensor(999, y.dims(), DType::F64));
+    let weights = flat(&tensor(999, y.dims(), DType::F64));
     let value = || {
-        wide(&f())
+        flat(&f())
             .iter()
             .zip(&weights)
             .map(|(y, w)| y * w)
             .sum::<f64>()
     };
     for (number, (var, gradient)) in vars.iter().zip(&analytic).enumerate() {
-        let (start, gradient) = (wide(var), wide(gradient));
+        let (start, gradient) = (flat(var), flat(gradient));
         let scale = gradient.iter().fold(1e-3, |a: f64, b| a.max(b.abs()));
         for i in (0..start.len()).step_by(start.len().div_ceil(40)) {
             let h = 1e-5;
@@ -118,29 +89,14 @@ pub fn check_finite_differences(f: impl Fn() -> Tensor, vars: &[&Var]) {
     }
 }
 
-/// Runs `f` in pools of 1, 2, 3 and 7 threads and checks that the results agree to the bit.
+/// Runs `f` on thread pools of several sizes and checks that the results agree to the bit.
 #[track_caller]
-pub fn same_on_all_pools(f: impl Fn() -> Vec<Tensor> + Send + Sync) {
-    let bits = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        let tensors = pool.install(&f);
-        let bits = |t: &Tensor| {
-            to_vec::<f32>(t)
-                .unwrap()
-                .iter()
-                .map(|x| x.to_bits())
-                .collect()
-        };
-        tensors.iter().map(bits).collect::<Vec<Vec<u32>>>()
-    };
-    let one = bits(1);
-    for threads in [2, 3, 7] {
+pub fn same_on_all_pools(f: impl Fn() -> Vec<Tensor> + Sync) {
+    let results = on_pools(|| f().iter().map(bits).collect::<Vec<_>>());
+    for (pool, result) in results.iter().enumerate() {
         assert!(
-            bits(threads) == one,
-            "{threads} threads give other bits than one"
+            *result == results[0],
+            "pool {pool} of `on_pools` gives other bits than pool 0"
         );
     }
 }

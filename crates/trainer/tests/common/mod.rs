@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use serde_json::json;
 use spectralkd_base::progress::Silent;
 use spectralkd_base::random::Stream;
@@ -244,15 +244,13 @@ pub fn config() -> TrainConfig {
 }
 
 /// Every tensor of a set as (name, shape, bits).
-pub fn bits(tensors: &BTreeMap<String, Tensor>) -> Vec<(String, Vec<usize>, Vec<u32>)> {
-    tensors
-        .iter()
-        .map(|(name, tensor)| {
-            let data = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let bits = data.into_iter().map(f32::to_bits).collect();
-            (name.clone(), tensor.dims().to_vec(), bits)
-        })
-        .collect()
+pub fn bits(tensors: &BTreeMap<String, Tensor>) -> Vec<(String, Vec<usize>, Vec<u64>)> {
+    let all = tensors.iter().map(|(name, tensor)| {
+        assert_eq!(tensor.dtype(), DType::F32, "{name}");
+        let bits = spectralkd_testing::bits(tensor);
+        (name.clone(), tensor.dims().to_vec(), bits)
+    });
+    all.collect()
 }
 
 /// The names of the files in a run's folder of checkpoints, sorted.

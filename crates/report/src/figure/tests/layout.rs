@@ -53,8 +53,7 @@ fn text_stays_inside_and_apart() {
                 _ => 14.0,
             };
             let label = node.text().unwrap_or("").to_owned();
-            // The true width: the estimate holds five percent in reserve.
-            let width = text::width(&label, size) / 1.05;
+            let width = text::width(&label, size);
             let (x, y) = (attribute(node, "x"), attribute(node, "y"));
             let left = match node.attribute("text-anchor").unwrap() {
                 "start" => x,

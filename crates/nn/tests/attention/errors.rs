@@ -1,0 +1,36 @@
+//! What does not fit is an error that says the shapes.
+
+use candle_core::{DType, Tensor};
+use candle_nn::VarBuilder;
+use spectralkd_nn::attention::{class_attention, softmax_attention, talking_attention};
+use spectralkd_nn::{Attention, Error, Result};
+
+use crate::common::CPU;
+
+#[test]
+fn errors_say_the_shapes() {
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &CPU).unwrap();
+    let text = |result: Result<Tensor>| result.unwrap_err().to_string();
+    let error = text(softmax_attention(&zeros(&[2, 5, 20]), 3));
+    assert!(
+        error.contains("multiple of 3 heads") && error.contains("[2, 5, 20]"),
+        "{error}"
+    );
+    assert!(text(softmax_attention(&zeros(&[2, 0, 18]), 3)).contains("N > 0"));
+    assert!(text(softmax_attention(&zeros(&[5, 18]), 3)).contains("[5, 18]"));
+    assert!(softmax_attention(&zeros(&[2, 5, 18]), 0).is_err());
+    let error = text(talking_attention(&zeros(&[2, 5, 18]), &zeros(&[23]), 3));
+    assert!(error.contains("[24]") && error.contains("[23]"), "{error}");
+    let (q, k) = (zeros(&[2, 1, 6]), zeros(&[2, 4, 6]));
+    assert!(text(class_attention(&q, &zeros(&[3, 4, 6]), &k, 2)).contains("[2, N, 6]"));
+    assert!(text(class_attention(&q, &k, &zeros(&[2, 5, 6]), 2)).contains("[2, 5, 6]"));
+    assert!(text(class_attention(&q, &k, &k, 4)).contains("multiple of 4 heads"));
+    let half = zeros(&[2, 5, 18]).to_dtype(DType::F16).unwrap();
+    assert!(text(softmax_attention(&half, 3)).contains("F16"));
+    let mixed = zeros(&[24]).to_dtype(DType::F64).unwrap();
+    assert!(talking_attention(&zeros(&[2, 5, 18]), &mixed, 3).is_err());
+
+    let vb = VarBuilder::zeros(DType::F32, &CPU);
+    let error = Attention::new(10, 3, true, vb).unwrap_err();
+    assert!(matches!(error, Error::Config { .. }) && error.to_string().contains("10 channels"));
+}
