@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use spectralkd_lens::FeatureSource;
 use spectralkd_models::Taps;
+use spectralkd_runtime::Choice;
 
 pub use speed::{Speed, SpeedCase};
 
@@ -44,8 +45,18 @@ pub enum Command {
     /// One training step of an experiment on given weights and images: losses, gradients and updated parameters. Both
     /// models get the images as they are: mean, std and the teacher's class names are not used.
     Step(Step),
-    /// Look at this machine: processor, memory, disk, the hub and its cache.
-    Doctor,
+    /// Look at this machine: processor, memory, devices, disk, the hub and its cache; check what a device computes.
+    Doctor(Doctor),
+}
+
+impl Command {
+    /// Where it is to compute.
+    pub fn device(&self) -> Choice {
+        match self {
+            Self::Doctor(arguments) => arguments.device.device,
+            _ => Choice::Cpu,
+        }
+    }
 }
 
 /// Which model, with which weights.
@@ -105,6 +116,28 @@ pub struct Models {
     pub name: Option<String>,
     /// As JSON.
     #[arg(long)]
+    pub json: bool,
+}
+
+/// Where to compute.
+#[derive(Debug, Args)]
+pub struct Device {
+    /// Where to compute: cpu, cuda (the first card), cuda:N, or auto (a card where there is one).
+    #[arg(long, default_value_t = Choice::Cpu, value_name = "DEVICE")]
+    pub device: Choice,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub device: Device,
+    /// Compute every layer, loss, spectral operation, optimiser step, model family and step of distillation on the device
+    /// and in f64 on the CPU, and compare: about a minute.
+    #[arg(long)]
+    pub check: bool,
+    /// As JSON, one line for each comparison and one for the verdict.
+    #[arg(long, requires = "check")]
     pub json: bool,
 }
 

@@ -33,6 +33,9 @@ pub enum Failure {
     /// A measurement of speed.
     #[error(transparent)]
     Speed(#[from] spectralkd_speed::Error),
+    /// A device that cannot be used.
+    #[error(transparent)]
+    Device(#[from] spectralkd_runtime::Error),
     /// A model that is not known.
     #[error(transparent)]
     Model(#[from] spectralkd_models::Error),

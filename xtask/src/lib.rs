@@ -1,11 +1,13 @@
 //! The command line of SpectralKD: parse, call, print.
 //!
-//! Everything that does work lives in the crates; this is
-//! the only place that prints, and the only one (with the benches) that chooses an allocator.
+//! Everything that does work lives in the crates; this is the only place that prints. Two programs are made of it:
+//! `xtask`, for the CPU, and with the feature `cuda` also `xtask-cuda`, which the first starts for a card; they (and the
+//! benches) choose the allocator.
 
 mod analyze;
 mod cli;
 mod compare;
+mod cuda;
 mod doctor;
 mod evaluate;
 mod export;
@@ -29,15 +31,11 @@ use clap::Parser;
 use cli::{Cli, Command};
 use failure::Failure;
 
-// Freed tensors go back to the next tensor instead of to the system, which would have to
-// clear their pages again: about a third of a training step with glibc's allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The exit code after Ctrl-C, as shells have it: 128 and the signal's number.
 const STOPPED: u8 = 130;
 
-fn main() -> ExitCode {
+/// Does what the arguments of this process say.
+pub fn run() -> ExitCode {
     let cli = Cli::parse();
     failure::install();
     let filter = if cli.verbose {
@@ -51,7 +49,8 @@ fn main() -> ExitCode {
         .with_target(false)
         .without_time()
         .init();
-    let result = match cli.command {
+    let handed = cuda::hand_over(cli.command.device());
+    let result = handed.and_then(|()| match cli.command {
         Command::Reproduce(arguments) => reproduce::reproduce(&arguments),
         Command::Models(arguments) => models::models(&arguments),
         Command::Features(arguments) => features::features(&arguments),
@@ -61,8 +60,8 @@ fn main() -> ExitCode {
         Command::Export(arguments) => export::export(&arguments),
         Command::Speed(arguments) => speed::speed(&arguments),
         Command::Step(arguments) => step::step(&arguments),
-        Command::Doctor => doctor::doctor(),
-    };
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
+    });
     match result.and_then(|()| output::finish().map_err(Failure::Output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Stopped) => ExitCode::from(STOPPED),

@@ -176,6 +176,90 @@ fn the_doctor_says_what_to_set() {
     }
 }
 
+/// The command line in a folder of its own, and beside it what is found for `xtask-cuda`.
+#[cfg(unix)]
+fn with_cards(folder: &Path, script: &str, arguments: &[&str]) -> Output {
+    let program = folder.join("xtask");
+    // Written by another process: a file that is open here for writing when another test forks cannot be executed.
+    let shell = |commands: &str, a: &str, b: &Path| {
+        let mut shell = Command::new("sh");
+        let done = shell.args(["-ec", commands, "sh", a]).arg(b).status();
+        assert!(done.unwrap().success());
+    };
+    if !program.exists() {
+        shell("cp \"$1\" \"$2\"", env!("CARGO_BIN_EXE_xtask"), &program);
+    }
+    if !script.is_empty() {
+        let write = "printf '%s' \"$1\" >\"$2\"; chmod +x \"$2\"";
+        shell(write, script, &folder.join("xtask-cuda"));
+    }
+    let mut command = Command::new(program);
+    command.args(arguments).env("HF_HUB_OFFLINE", "1");
+    command.output().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_card_is_the_second_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let cuda = ["doctor", "--device", "cuda:1"];
+    let said = |script: &str| {
+        let output = with_cards(dir.path(), script, &cuda);
+        assert!(!output.status.success());
+        text(&output.stderr)
+    };
+    let absent = said("");
+    assert!(
+        absent.contains("--device cuda:1") && absent.contains("cargo build -p xtask"),
+        "{absent}"
+    );
+    let loader = "#!/bin/sh\necho 'x: error while loading shared libraries: LIB: cannot open' >&2\nexit 127\n";
+    let driver = said(&loader.replace("LIB", "libcuda.so.1"));
+    assert!(driver.contains("no NVIDIA driver"), "{driver}");
+    let library = said(&loader.replace("LIB", "libcublas.so.13"));
+    assert!(library.contains("LD_LIBRARY_PATH"), "{library}");
+    // `auto` goes on with the CPU.
+    let output = with_cards(dir.path(), "", &["doctor", "--device", "auto"]);
+    let found = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(found.contains("libcublas.so.13 is missing"), "{found}");
+
+    // One that starts gets the arguments as they are, and its exit code counts.
+    let script = "#!/bin/sh\n[ \"$1\" = --version ] && exit 0\necho \"got $*\"\nexit 7\n";
+    for device in ["cuda:1", "auto"] {
+        let output = with_cards(dir.path(), script, &["doctor", "--device", device]);
+        assert_eq!(output.status.code(), Some(7));
+        let expected = format!("got doctor --device {device}");
+        assert_eq!(text(&output.stdout), expected);
+    }
+}
+
+#[test]
+fn the_doctor_checks_what_the_cpu_computes() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = xtask(dir.path(), &["doctor", "--check", "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (last, cases) = lines.split_last().unwrap();
+    assert_eq!(
+        (&last["device"], &last["passed"]),
+        (&"cpu in f32".into(), &true.into())
+    );
+    for group in ["layer", "spectral", "loss", "optimiser", "model", "step"] {
+        assert!(cases.iter().any(|case| case["group"] == group), "{group}");
+    }
+    fails(dir.path(), &["doctor", "--json"], &["--check"]);
+    fails(
+        dir.path(),
+        &["doctor", "--device", "gpu"],
+        &["`gpu` is no device", "cuda:N"],
+    );
+}
+
 #[test]
 fn the_speed_of_a_loss_is_one_line_of_json() {
     let dir = tempfile::tempdir().unwrap();

@@ -25,10 +25,12 @@ pub struct Student {
     pub render: Render,
     params: Params,
     init: Stream,
+    place: (Device, DType),
 }
 
 impl Student {
-    /// A model with first values drawn from `seed`, each keyed by its name; or with these `weights`, all of them.
+    /// A model on the CPU with first values drawn from `seed`, each keyed by its name; or with these `weights`, all of
+    /// them.
     ///
     /// # Errors
     /// Sizes that no model can have; weights that are not this model's.
@@ -38,7 +40,22 @@ impl Student {
         render: Render,
         seed: u64,
     ) -> Result<Self> {
-        let mut student = Self::made(render, seed, |vb| Ok(config.build(vb)?))?;
+        Self::new_on(&Device::Cpu, config, weights, render, seed)
+    }
+
+    /// As [`Self::new`], on another device.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn new_on(
+        device: &Device,
+        config: &ModelConfig,
+        weights: Option<&BTreeMap<String, Tensor>>,
+        render: Render,
+        seed: u64,
+    ) -> Result<Self> {
+        let build = |vb| Ok(config.build(vb)?);
+        let mut student = Self::made_on((device, DType::F32), render, seed, build)?;
         student.config = Some(config.clone());
         if let Some(weights) = weights {
             student.params.set(weights)?;
@@ -46,7 +63,7 @@ impl Student {
         Ok(student)
     }
 
-    /// A model of another kind, made on parameters that `build` asks of its builder.
+    /// A model of another kind, made on parameters that `build` asks of its builder: f32, on the CPU.
     ///
     /// # Errors
     /// What `build` says.
@@ -55,15 +72,34 @@ impl Student {
         seed: u64,
         build: impl FnOnce(candle_nn::VarBuilder<'static>) -> Result<Box<dyn VisionModel>>,
     ) -> Result<Self> {
+        Self::made_on((&Device::Cpu, DType::F32), render, seed, build)
+    }
+
+    /// As [`Self::made`], on a device of one's choice and in another type of floats; its images are to be of that type.
+    ///
+    /// # Errors
+    /// What `build` says.
+    pub fn made_on(
+        (device, dtype): (&Device, DType),
+        render: Render,
+        seed: u64,
+        build: impl FnOnce(candle_nn::VarBuilder<'static>) -> Result<Box<dyn VisionModel>>,
+    ) -> Result<Self> {
         let (params, init) = (Params::new(), Stream::new(seed, "initialisation"));
-        let model = build(params.builder(&init, DType::F32, &Device::Cpu))?;
+        let model = build(params.builder(&init, dtype, device))?;
         Ok(Self {
             model,
             config: None,
             render,
             params,
             init,
+            place: (device.clone(), dtype),
         })
+    }
+
+    /// Where its parameters lie, and where its images are to be.
+    pub fn device(&self) -> &Device {
+        &self.place.0
     }
 
     /// The losses of this student, whose own parameters join the student's under [`LOSS_PARAMETERS`]. `ratio` gives the
@@ -77,7 +113,8 @@ impl Student {
         teacher: Option<&Shapes>,
         ratio: &dyn Fn(&[Pair]) -> spectralkd_losses::Result<f64>,
     ) -> Result<Objectives> {
-        let vb = self.params.builder(&self.init, DType::F32, &Device::Cpu);
+        let (device, dtype) = &self.place;
+        let vb = self.params.builder(&self.init, *dtype, device);
         let own = shapes(self.model.info());
         Ok(Objectives::build(losses, &own, teacher, &vb, ratio)?)
     }

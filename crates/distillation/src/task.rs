@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{Device, Var};
+use candle_core::Var;
 use spectralkd_datasets::Batch;
 use spectralkd_losses::{Objectives, Outputs};
 use spectralkd_trainer::{Cursor, Metrics, Parts, Step, Task, TaskError, decays};
@@ -89,14 +89,14 @@ impl Task for Distillation {
     }
 
     fn loss(&mut self, batch: &Batch, step: Step) -> Result<Parts, TaskError> {
-        let device = Device::Cpu;
+        let device = self.student.device();
         let needs = self.objectives.needs_at(step.epoch);
         let taught = match &self.teacher {
             Some(teacher) if !needs.teacher.is_empty() => teacher.outputs(batch, &needs.teacher)?,
             _ => Outputs::default(),
         };
-        let images = self.student.render.render(batch, &device)?;
-        let (labels, soft) = (batch.labels_tensor(&device)?, batch.targets(&device)?);
+        let images = self.student.render.render(batch, device)?;
+        let (labels, soft) = (batch.labels_tensor(device)?, batch.targets(device)?);
         let targets = Targets {
             labels: labels.as_ref(),
             soft: soft.as_ref(),

@@ -1,22 +1,10 @@
-//! What this machine offers and what stands in the way: the facts behind `cargo xtask doctor`.
-//!
-//! ```no_run
-//! use std::path::Path;
-//!
-//! use spectralkd_doctor::{State, examine};
-//!
-//! for finding in examine(Path::new("runs")) {
-//!     if finding.state == State::Bad {
-//!         panic!("{}: {}", finding.topic, finding.text);
-//!     }
-//! }
-//! ```
-#![deny(missing_docs)]
+//! Facts about this machine.
 
 use std::path::{Path, PathBuf};
 
 use spectralkd_base::machine::{cores, processor, vectors};
 use spectralkd_hub::{Hub, Reached};
+use spectralkd_runtime::{Choice, Precision, Runtime, has_cuda};
 use sysinfo::{DiskRefreshKind, Disks, MemoryRefreshKind, System};
 
 /// Free disk below which a warning is due: the largest weights of the registry are 1.4 GB.
@@ -47,7 +35,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(topic: &'static str, state: State, text: impl Into<String>) -> Self {
+    /// A fact.
+    pub fn new(topic: &'static str, state: State, text: impl Into<String>) -> Self {
         Self {
             topic,
             state,
@@ -136,16 +125,19 @@ fn memory() -> Finding {
     Finding::good("memory", text)
 }
 
+/// What tensors can lie on.
 fn devices() -> Finding {
-    let text = match (
-        candle_core::utils::cuda_is_available(),
-        candle_core::utils::metal_is_available(),
-    ) {
-        (false, false) => "CPU (this build has no other)",
-        (true, _) => "CPU; candle is built with CUDA, which no command uses",
-        (_, true) => "CPU; candle is built with Metal, which no command uses",
-    };
-    Finding::good("devices", text)
+    if !has_cuda() {
+        return Finding::good("devices", "the CPU (this program is built without CUDA)");
+    }
+    match Runtime::open(Choice::Cuda(0), Precision::F32) {
+        Ok(runtime) => {
+            let card = runtime.card();
+            let card = card.as_deref().unwrap_or("of no name");
+            Finding::good("devices", format!("the CPU; card 0, {card}"))
+        }
+        Err(error) => Finding::new("devices", State::Warning, format!("the CPU alone: {error}")),
+    }
 }
 
 fn hub_findings(hub: &Hub) -> Vec<Finding> {

@@ -32,10 +32,11 @@ pub struct FrozenTeacher {
     render: Render,
     columns: Columns,
     shapes: Shapes,
+    device: Device,
 }
 
 impl FrozenTeacher {
-    /// A teacher on these weights, all of the model's. `columns` says how its classes meet those of the data set,
+    /// A teacher on these weights, all of the model's, on the CPU. `columns` says how its classes meet those of the data set,
     /// `classes` how many those are.
     ///
     /// # Errors
@@ -47,15 +48,31 @@ impl FrozenTeacher {
         render: Render,
         columns: Columns,
     ) -> Result<Self> {
-        let cpu = Device::Cpu;
-        let model = match precision {
-            Precision::F32 => weights::into_frozen(config, weights, &cpu)?,
-            Precision::Bf16 => weights::into_frozen_bf16(config, weights, &cpu)?,
-        };
-        Ok(Self::of(model, render, columns))
+        Self::new_on(&Device::Cpu, config, weights, precision, render, columns)
     }
 
-    /// A teacher out of a model that was built on frozen weights.
+    /// As [`Self::new`], on another device; bf16 is the CPU's alone.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn new_on(
+        device: &Device,
+        config: &ModelConfig,
+        weights: BTreeMap<String, Tensor>,
+        precision: Precision,
+        render: Render,
+        columns: Columns,
+    ) -> Result<Self> {
+        let model = match precision {
+            Precision::F32 => weights::into_frozen(config, weights, device)?,
+            Precision::Bf16 => weights::into_frozen_bf16(config, weights, device)?,
+        };
+        let mut teacher = Self::of(model, render, columns);
+        teacher.device = device.clone();
+        Ok(teacher)
+    }
+
+    /// A teacher out of a model that was built on frozen weights on the CPU.
     pub fn of(model: Box<dyn VisionModel>, render: Render, columns: Columns) -> Self {
         let mut shapes = shapes(model.info());
         if let Some(classes) = columns.classes() {
@@ -66,6 +83,7 @@ impl FrozenTeacher {
             render,
             columns,
             shapes,
+            device: Device::Cpu,
         }
     }
 
@@ -128,7 +146,7 @@ impl Teacher for FrozenTeacher {
     }
 
     fn outputs(&self, batch: &Batch, requests: &BTreeSet<Request>) -> Result<Outputs> {
-        let images = self.render.render(batch, &Device::Cpu)?;
+        let images = self.render.render(batch, &self.device)?;
         self.on_images(&images, requests)
     }
 }
