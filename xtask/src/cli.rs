@@ -53,7 +53,8 @@ impl Command {
     /// Where it is to compute.
     pub fn device(&self) -> Choice {
         match self {
-            Self::Doctor(arguments) => arguments.device.device,
+            Self::Doctor(arguments) => arguments.device,
+            Self::Speed(arguments) => arguments.device,
             _ => Choice::Cpu,
         }
     }
@@ -119,19 +120,12 @@ pub struct Models {
     pub json: bool,
 }
 
-/// Where to compute.
-#[derive(Debug, Args)]
-pub struct Device {
-    /// Where to compute: cpu, cuda (the first card), cuda:N, or auto (a card where there is one).
-    #[arg(long, default_value_t = Choice::Cpu, value_name = "DEVICE")]
-    pub device: Choice,
-}
-
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    #[command(flatten)]
-    pub device: Device,
+    /// Where to compute: cpu, cuda (the first card), cuda:N, or auto (a card where there is one).
+    #[arg(long, default_value_t = Choice::Cpu, value_name = "DEVICE")]
+    pub device: Choice,
     /// Compute every layer, loss, spectral operation, optimiser step, model family and step of distillation on the device
     /// and in f64 on the CPU, and compare: about a minute.
     #[arg(long)]

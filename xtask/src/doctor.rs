@@ -14,7 +14,7 @@ use crate::provenance::workspace;
 /// # Errors
 /// A device that cannot be used; something was found that has to be mended first.
 pub fn doctor(arguments: &Doctor) -> Result<()> {
-    let runtime = Runtime::open(arguments.device.device, Precision::F32)?;
+    let runtime = Runtime::open(arguments.device, Precision::F32)?;
     if arguments.check {
         return compare(&runtime, arguments.json);
     }

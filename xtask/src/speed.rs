@@ -4,6 +4,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use spectralkd_base::progress::Progress;
+use spectralkd_runtime::Runtime;
 use spectralkd_speed::{self as speed, Case, Error, Length, Named, Precision, Record};
 
 use crate::cli::{Speed, SpeedCase};
@@ -58,13 +59,14 @@ fn one(case: &SpeedCase, arguments: &Speed) -> Result<Record> {
         runs: arguments.runs.unwrap_or(case.length().runs),
     };
     case.check(length)?;
+    let runtime = Runtime::open(arguments.device, arguments.precision)?;
     workers(arguments.threads)?;
     if std::env::var("CANDLE_NUM_THREADS").as_deref() != Ok("1") {
         Terminal::new().note(
             "note: CANDLE_NUM_THREADS is not 1, so that candle's own threads disturb ours; `cargo xtask` sets it",
         );
     }
-    let record = rayon::scope(|_| speed::measure(&case, length, &version(), &INTERRUPT))?;
+    let record = rayon::scope(|_| speed::measure(&case, length, &runtime, &version(), &INTERRUPT))?;
     if arguments.json {
         say!("{}", record.json()?);
     }
@@ -128,6 +130,11 @@ fn list(arguments: &Speed) -> Result<Vec<Record>> {
             shared.extend([flag.to_owned(), number.to_string()]);
         }
     }
+    let (device, precision) = (arguments.device, arguments.precision);
+    shared.extend([
+        format!("--device={device}"),
+        format!("--precision={precision}"),
+    ]);
     let mut records = Vec::new();
     for case in STANDARD {
         let record = child(case, &shared)?;

@@ -314,6 +314,8 @@ fn what_cannot_be_timed_is_refused() {
     refused("speed loss --shape 8,192,14", &["8,192,14,14"]);
     refused("speed loss --form dct", &["parseval, fft"]);
     refused("speed step --dtype f16", &["f32, bf16-teacher"]);
+    refused("speed loss --precision tf32", &["tf32 is for cards"]);
+    refused("speed loss --device cuda:x", &["`cuda:x` is no device"]);
     refused(
         "speed infer --dtype bf16-teacher",
         &["`infer` has no teacher", "`step`"],

@@ -4,10 +4,13 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::time::Instant;
 
+use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use spectralkd_nn::kernels::matmul::{View, product};
 use spectralkd_nn::kernels::simd::{self, Simd, WithSimd};
+
+use crate::error::Result;
 
 /// Independent chains of multiply-adds on each thread. More than latency times throughput of a fused multiply-add (4
 /// cycles, 2 a cycle on current x86), and few enough for the 16 registers of AVX2.
@@ -20,15 +23,17 @@ const ATTEMPTS: usize = 100;
 const SIDE: usize = 2048;
 /// Of so many matrix products the best counts.
 const PRODUCTS: usize = 6;
+/// Rows and columns of the matrices on a card, which is busy for too short a time with smaller ones.
+const CARD_SIDE: usize = 4096;
 
-/// Rates in f32 on all threads of a pool together, in 1e9 floating-point operations per second.
+/// Rates on all threads of a pool together, or on a card, in 1e9 floating-point operations per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ceiling {
     /// Independent multiply-adds in registers (two operations each) on the instruction set that the kernels use: no
-    /// program is faster.
-    pub fma_gflop_per_s: f64,
-    /// A product of two 2048x2048 matrices, `2 * 2048^3` operations, each thread with its share of the rows: what a
-    /// program of large matrix products reaches.
+    /// program is faster. Not measured on a card.
+    pub fma_gflop_per_s: Option<f64>,
+    /// A product of two 2048x2048 matrices in f32, `2 * 2048^3` operations, each thread with its share of the rows: what
+    /// a program of large matrix products reaches. On a card of 4096x4096 ones, in the precision of the runtime.
     pub sgemm_gflop_per_s: f64,
 }
 
@@ -36,9 +41,23 @@ impl Ceiling {
     /// Measures both on the current rayon pool, in about a second; the best of several attempts.
     pub fn measure() -> Self {
         Self {
-            fma_gflop_per_s: best(ATTEMPTS, || multiply_adds(ROUNDS)),
+            fma_gflop_per_s: Some(best(ATTEMPTS, || multiply_adds(ROUNDS))),
             sgemm_gflop_per_s: sgemm(SIDE, PRODUCTS),
         }
+    }
+
+    /// As [`Self::measure`] where the device is the CPU; else what the device does.
+    ///
+    /// # Errors
+    /// A product fails on the device.
+    pub fn of(device: &Device) -> Result<Self> {
+        if device.is_cpu() {
+            return Ok(Self::measure());
+        }
+        Ok(Self {
+            fma_gflop_per_s: None,
+            sgemm_gflop_per_s: matmul(CARD_SIDE, PRODUCTS, device)?,
+        })
     }
 }
 
@@ -88,13 +107,31 @@ impl WithSimd for Chains {
     }
 }
 
+/// Numbers of `-0.5 .. 0.5` for a square matrix.
+fn matrix(side: usize, step: usize) -> Vec<f32> {
+    let number = |i: usize| (i * step % 101) as f32 / 101.0 - 0.5;
+    (0..side * side).map(number).collect()
+}
+
+/// The rate of `side` x `side` matrix products of candle's on a device.
+fn matmul(side: usize, attempts: usize, device: &Device) -> Result<f64> {
+    let on = |step| Tensor::from_vec(matrix(side, step), (side, side), device);
+    let (a, b) = (on(7)?, on(13)?);
+    let mut rate: f64 = 0.0;
+    for _ in 0..attempts {
+        device.synchronize()?;
+        let start = Instant::now();
+        black_box(a.matmul(&b)?);
+        device.synchronize()?;
+        let operations = 2.0 * (side as f64).powi(3);
+        rate = rate.max(operations / start.elapsed().as_secs_f64() / 1e9);
+    }
+    Ok(rate)
+}
+
 /// The rate of `side` x `side` matrix products cut into as many pieces of rows as there are threads.
 fn sgemm(side: usize, attempts: usize) -> f64 {
-    let matrix = |step: usize| -> Vec<f32> {
-        let number = |i: usize| (i * step % 101) as f32 / 101.0 - 0.5;
-        (0..side * side).map(number).collect()
-    };
-    let (a, b) = (matrix(7), matrix(13));
+    let (a, b) = (matrix(side, 7), matrix(side, 13));
     let mut out = vec![MaybeUninit::new(0.0f32); side * side];
     let rows = side.div_ceil(rayon::current_num_threads());
     let mut rate: f64 = 0.0;
@@ -136,5 +173,7 @@ mod tests {
             let rate = pool.unwrap().install(|| sgemm(33, 2));
             assert!(rate.is_finite() && rate > 0.0, "{threads}: {rate}");
         }
+        let rate = matmul(33, 2, &Device::Cpu).unwrap();
+        assert!(rate.is_finite() && rate > 0.0, "{rate}");
     }
 }

@@ -16,9 +16,10 @@ use crate::error::Result;
 pub(crate) const SEED: u64 = 0;
 
 /// A model in training, without drop path as the paper's recipes have it.
-pub(crate) fn student(config: &ModelConfig) -> Result<Student> {
+pub(crate) fn student(config: &ModelConfig, device: &Device) -> Result<Student> {
     let config = config.clone().with_drop_path(0.0);
-    Ok(Student::new(&config, None, render(&config)?, SEED)?)
+    let render = render(&config)?;
+    Ok(Student::new_on(device, &config, None, render, SEED)?)
 }
 
 /// From a view to the images of a model of these sizes, in levels of -1 to 1.
@@ -33,23 +34,24 @@ fn render(config: &ModelConfig) -> Result<Render> {
 }
 
 /// A model whose f32 weights stay as they are.
-pub(crate) fn frozen(config: &ModelConfig) -> Result<Box<dyn VisionModel>> {
-    Ok(weights::into_frozen(
-        config,
-        tensors(config)?,
-        &Device::Cpu,
-    )?)
+pub(crate) fn frozen(config: &ModelConfig, device: &Device) -> Result<Box<dyn VisionModel>> {
+    Ok(weights::into_frozen(config, tensors(config)?, device)?)
 }
 
 /// The frozen teacher of a step, its weights in the number type asked for.
-pub(crate) fn teacher(teacher: &Named, precision: Precision) -> Result<FrozenTeacher> {
+pub(crate) fn teacher(
+    teacher: &Named,
+    precision: Precision,
+    device: &Device,
+) -> Result<FrozenTeacher> {
     let config = &teacher.config;
     let precision = match precision {
         Precision::F32 => spectralkd_distillation::Precision::F32,
         Precision::Bf16Teacher => spectralkd_distillation::Precision::Bf16,
     };
     let (tensors, render) = (tensors(config)?, render(config)?);
-    Ok(FrozenTeacher::new(
+    Ok(FrozenTeacher::new_on(
+        device,
         config,
         tensors,
         precision,
@@ -68,17 +70,17 @@ fn tensors(config: &ModelConfig) -> Result<BTreeMap<String, Tensor>> {
 }
 
 /// Normal numbers of this shape.
-pub(crate) fn numbers(purpose: &str, shape: &[usize]) -> Result<Tensor> {
+pub(crate) fn numbers(purpose: &str, shape: &[usize], device: &Device) -> Result<Tensor> {
     let mut stream = Stream::new(SEED, purpose);
     let count = shape.iter().product();
     let values: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
-    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+    Ok(Tensor::from_vec(values, shape, device)?)
 }
 
 /// Images [B, C, H, W] for a model.
-pub(crate) fn images(config: &ModelConfig, batch: usize) -> Result<Tensor> {
+pub(crate) fn images(config: &ModelConfig, batch: usize, device: &Device) -> Result<Tensor> {
     let [height, width] = config.img_size();
-    numbers("images", &[batch, config.in_chans(), height, width])
+    numbers("images", &[batch, config.in_chans(), height, width], device)
 }
 
 /// Images in memory that a model can take, of as many classes as it has logits.

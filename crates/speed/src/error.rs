@@ -20,6 +20,12 @@ pub enum Error {
         /// The case.
         case: &'static str,
     },
+    /// A precision that nothing trains in.
+    #[error("nothing is timed in {precision} yet: f32 or tf32")]
+    Precision {
+        /// The precision.
+        precision: spectralkd_runtime::Precision,
+    },
     /// Feature maps with a size of 0.
     #[error(
         "feature maps of shape {shape:?} hold no numbers: batch, channels, height and width are at least 1"

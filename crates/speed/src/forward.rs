@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 
-use candle_core::Var;
+use candle_core::{Device, Var};
 use spectralkd_losses::{spectral_loss, spectral_loss_by_fft};
 use spectralkd_models::Taps;
 use spectralkd_nn::Pass;
@@ -18,11 +18,12 @@ pub(crate) fn infer(
     model: &Named,
     batch: usize,
     length: Length,
+    device: &Device,
     interrupt: &AtomicBool,
 ) -> Result<Timing> {
-    let network = drawn::frozen(&model.config)?;
-    let images = drawn::images(&model.config, batch)?;
-    repeat(length, interrupt, || {
+    let network = drawn::frozen(&model.config, device)?;
+    let images = drawn::images(&model.config, batch, device)?;
+    repeat(length, device, interrupt, || {
         black_box(network.forward(&images, &Taps::None, &Pass::eval())?);
         Ok(())
     })
@@ -33,15 +34,17 @@ pub(crate) fn loss(
     shape: [usize; 4],
     form: Form,
     length: Length,
+    device: &Device,
     interrupt: &AtomicBool,
 ) -> Result<Timing> {
-    let student = Var::from_tensor(&drawn::numbers("student's features", &shape)?)?;
-    let teacher = drawn::numbers("teacher's features", &shape)?;
+    let student = drawn::numbers("student's features", &shape, device)?;
+    let student = Var::from_tensor(&student)?;
+    let teacher = drawn::numbers("teacher's features", &shape, device)?;
     let loss = match form {
         Form::Parseval => spectral_loss,
         Form::Fft => spectral_loss_by_fft,
     };
-    repeat(length, interrupt, || {
+    repeat(length, device, interrupt, || {
         let gradients = loss(&student, &teacher)?.backward()?;
         let gradient = gradients.get(&student);
         black_box(gradient.ok_or(Error::NoGradient)?);

@@ -15,16 +15,20 @@
 //! ```
 //! use std::sync::atomic::AtomicBool;
 //!
+//! use spectralkd_runtime::Runtime;
 //! use spectralkd_speed::{Case, Length, Form, measure};
 //!
 //! let case = Case::Loss { shape: [2, 3, 4, 5], form: Form::Parseval };
-//! let record = measure(&case, Length { warmup: 0, runs: 3 }, "0.1.0", &AtomicBool::new(false))?;
+//! let length = Length { warmup: 0, runs: 3 };
+//! let record = measure(&case, length, &Runtime::cpu(), "0.1.0", &AtomicBool::new(false))?;
 //! assert_eq!(record.seconds.len(), 3);
 //! # Ok::<(), spectralkd_speed::Error>(())
 //! ```
 #![deny(missing_docs)]
 
 use std::sync::atomic::AtomicBool;
+
+use spectralkd_runtime::{self as runtime, Runtime};
 
 pub mod error;
 
@@ -53,31 +57,45 @@ pub use record::Record;
 pub use summary::Summary;
 pub use table::{line, table};
 
-/// Times a case on the current rayon pool, and then the machine's ceiling on the same threads.
+/// Times a case on the runtime's device (a CPU: on the current rayon pool), and then the ceiling of the same. A run ends
+/// when the device has done all that it was given.
 ///
 /// `version` is kept in the record; `interrupt`, once true, ends the measurement before its next run.
 ///
 /// # Errors
-/// Those of [`Case::check`] for a case that makes no sense, [`Error::Interrupted`], or whatever a model, a loss or the
+/// [`Error::Precision`] for bf16; those of [`Case::check`] for a case that makes no sense, [`Error::Interrupted`], or whatever a model, a loss or the
 /// trainer says.
 pub fn measure(
     case: &Case,
     length: Length,
+    runtime: &Runtime,
     version: &str,
     interrupt: &AtomicBool,
 ) -> Result<Record> {
     case.check(length)?;
+    if runtime.precision == runtime::Precision::Bf16 {
+        let precision = runtime.precision;
+        return Err(Error::Precision { precision });
+    }
+    let device = &runtime.device;
     let timing = match case {
         Case::Step {
             student,
             teacher,
             batch,
             precision,
-        } => training::step((student, teacher), *precision, *batch, length, interrupt)?,
-        Case::Train { student, batch } => training::train(student, *batch, length, interrupt)?,
-        Case::Infer { student, batch } => forward::infer(student, *batch, length, interrupt)?,
-        Case::Loss { shape, form } => forward::loss(*shape, *form, length, interrupt)?,
+        } => {
+            let pair = (student, teacher);
+            training::step(pair, *precision, *batch, length, device, interrupt)?
+        }
+        Case::Train { student, batch } => {
+            training::train(student, *batch, length, device, interrupt)?
+        }
+        Case::Infer { student, batch } => {
+            forward::infer(student, *batch, length, device, interrupt)?
+        }
+        Case::Loss { shape, form } => forward::loss(*shape, *form, length, device, interrupt)?,
     };
-    let ceiling = Ceiling::measure();
-    Record::new(case, length, timing, ceiling, version)
+    let ceiling = Ceiling::of(device)?;
+    Record::new(case, length, timing, ceiling, (runtime, version))
 }

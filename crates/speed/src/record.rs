@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use spectralkd_base::machine::machine;
+use spectralkd_runtime::{self as runtime, Runtime};
 
 use crate::case::{Case, Length};
 use crate::ceiling::Ceiling;
@@ -27,7 +28,7 @@ pub struct Record {
     pub batch: usize,
     /// Worker threads.
     pub threads: usize,
-    /// The number types, [`Precision::name`](crate::Precision::name).
+    /// The number types, [`Precision::name`](crate::Precision::name); `tf32` where a card's products are.
     pub dtype: String,
     /// How a loss was computed, `parseval` or `fft`.
     pub form: Option<String>,
@@ -57,11 +58,11 @@ pub struct Record {
     pub ceiling: Ceiling,
     /// `gflop_per_s` over the rate of a large matrix product.
     pub share_of_sgemm: Option<f64>,
-    /// `gflop_per_s` over the rate of multiply-adds in registers.
+    /// `gflop_per_s` over the rate of multiply-adds in registers; none on a card.
     pub share_of_fma: Option<f64>,
     /// Peak resident memory of the process, MiB, before the ceiling was measured; none where the system does not tell.
     pub peak_rss_mib: Option<f64>,
-    /// Processor, cores, vector extension, system.
+    /// Processor, cores, vector extension, system; before them the card, if one computed.
     pub machine: String,
     /// Of this program.
     pub version: String,
@@ -75,13 +76,25 @@ impl Record {
         length: Length,
         timing: Timing,
         ceiling: Ceiling,
-        version: &str,
+        (runtime, version): (&Runtime, &str),
     ) -> Result<Self> {
         let summary = Summary::of(&timing.seconds).ok_or(Error::NoRuns)?;
         let (teacher, (shape, form)) = match case {
             Case::Step { teacher, .. } => (Some(teacher.name.clone()), (None, None)),
             Case::Loss { shape, form } => (None, (Some(*shape), Some(form.name().to_owned()))),
             Case::Train { .. } | Case::Infer { .. } => (None, (None, None)),
+        };
+        let dtype = match runtime.precision {
+            runtime::Precision::F32 => case.precision().name(),
+            other => other.name(),
+        };
+        let machine = match runtime.device.is_cpu() {
+            true => machine(),
+            false => {
+                let card = runtime.card();
+                let card = card.unwrap_or_else(|| runtime.to_string());
+                format!("{card} in {}", machine())
+            }
         };
         let gflop = case.gflop()?;
         let gflop_per_s = gflop.map(|gflop| gflop / summary.median);
@@ -93,7 +106,7 @@ impl Record {
             shape,
             batch: case.batch(),
             threads: rayon::current_num_threads(),
-            dtype: case.precision().name().to_owned(),
+            dtype: dtype.to_owned(),
             form,
             warmup: length.warmup,
             runs: length.runs,
@@ -108,9 +121,11 @@ impl Record {
             gflop_per_s,
             ceiling,
             share_of_sgemm: gflop_per_s.map(|rate| rate / ceiling.sgemm_gflop_per_s),
-            share_of_fma: gflop_per_s.map(|rate| rate / ceiling.fma_gflop_per_s),
+            share_of_fma: gflop_per_s
+                .zip(ceiling.fma_gflop_per_s)
+                .map(|(rate, fma)| rate / fma),
             peak_rss_mib: timing.peak_mib,
-            machine: machine(),
+            machine,
             version: version.to_owned(),
         })
     }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use candle_core::Device;
+
 use crate::case::Length;
 use crate::error::{Error, Result};
 use crate::memory::peak_mib;
@@ -21,9 +23,11 @@ pub(crate) struct Timing {
 pub(crate) struct Marks(Vec<Instant>);
 
 impl Marks {
-    /// Now a run ends, and the next begins.
-    pub fn mark(&mut self) {
+    /// Now a run ends, and the next begins: when the device has done all that it was given.
+    pub fn mark(&mut self, device: &Device) -> candle_core::Result<()> {
+        device.synchronize()?;
         self.0.push(Instant::now());
+        Ok(())
     }
 
     /// The timing so far, without the runs of the warm-up. To be called right after the last run.
@@ -44,17 +48,18 @@ impl Marks {
 /// The first error of a run; or [`Error::Interrupted`].
 pub(crate) fn repeat(
     length: Length,
+    device: &Device,
     interrupt: &AtomicBool,
     mut run: impl FnMut() -> Result<()>,
 ) -> Result<Timing> {
     let mut marks = Marks::default();
-    marks.mark();
+    marks.mark(device)?;
     for _ in 0..length.all() {
         if interrupt.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
         run()?;
-        marks.mark();
+        marks.mark(device)?;
     }
     Ok(marks.timing(length.warmup))
 }
@@ -79,7 +84,7 @@ mod tests {
         let go = AtomicBool::new(false);
         let mut calls = 0;
         let length = Length { warmup: 3, runs: 4 };
-        let timing = repeat(length, &go, || {
+        let timing = repeat(length, &Device::Cpu, &go, || {
             calls += 1;
             Ok(())
         });
@@ -90,12 +95,12 @@ mod tests {
     fn an_error_or_a_stop_ends_it() {
         let (go, length) = (AtomicBool::new(false), Length { warmup: 0, runs: 9 });
         let mut calls = 0;
-        let failed = repeat(length, &go, || {
+        let failed = repeat(length, &Device::Cpu, &go, || {
             calls += 1;
             Err(Error::NoGradient)
         });
         assert!(matches!(failed, Err(Error::NoGradient)) && calls == 1);
-        let stopped = repeat(length, &go, || {
+        let stopped = repeat(length, &Device::Cpu, &go, || {
             go.store(true, Ordering::Relaxed);
             calls += 1;
             Ok(())

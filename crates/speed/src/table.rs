@@ -65,15 +65,20 @@ pub fn table(records: &[Record]) -> String {
         ]);
     }
     if let Some(last) = records.last() {
-        let best = |rate: fn(&Record) -> f64| records.iter().map(rate).fold(0.0, f64::max);
+        let best = |rate: fn(&Record) -> Option<f64>| {
+            let rates = records.iter().filter_map(rate);
+            rates.max_by(f64::total_cmp)
+        };
+        let fma = best(|r| r.ceiling.fma_gflop_per_s);
+        let fma = fma.map(|rate| format!(", FMA {rate:.0} GFLOP/s"));
         let _ = write!(
             out,
-            "\nOn {}; {}. At best: sgemm {:.0} GFLOP/s, FMA {:.0} GFLOP/s.\n\
+            "\nOn {}; {}. At best: sgemm {:.0} GFLOP/s{}.\n\
              Weights and images were drawn. {} {}",
             last.machine,
             threads(last.threads),
-            best(|r| r.ceiling.sgemm_gflop_per_s),
-            best(|r| r.ceiling.fma_gflop_per_s),
+            best(|r| Some(r.ceiling.sgemm_gflop_per_s)).unwrap_or_default(),
+            fma.unwrap_or_default(),
             last.tool,
             last.version,
         );

@@ -2,8 +2,10 @@
 
 use std::sync::atomic::AtomicBool;
 
+use candle_core::Device;
 use spectralkd_losses::Loss;
 use spectralkd_losses::kinds::CrossEntropy;
+use spectralkd_runtime::{self as runtime, Runtime};
 use spectralkd_trainer::{Task, events};
 
 use crate::case::Form;
@@ -14,6 +16,7 @@ use crate::timed_task::Timed;
 use crate::tiny::{cait, deit, swin};
 use crate::{Case, Length, Named, Precision, Record, drawn, forward, measure, tiny, training};
 
+const CPU: &Device = &Device::Cpu;
 const LENGTH: Length = Length { warmup: 1, runs: 3 };
 
 fn step(student: Named, teacher: Named) -> Case {
@@ -32,9 +35,9 @@ fn problem(case: &Case, length: Length) -> String {
 #[test]
 fn steps_are_those_of_the_trainer() {
     let losses = [Loss::new(CrossEntropy::default(), 1.0)];
-    let task = training::task(&deit(), None, &losses, 8).unwrap();
+    let task = training::task(&deit(), None, &losses, 8, CPU).unwrap();
     let vars = task.trainable().clone();
-    let mut task = Timed::new(task, LENGTH);
+    let mut task = Timed::new(task, LENGTH, CPU);
     let (folder, go) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let timing = training::run_in(folder.path(), &mut task, &go).unwrap();
     assert_eq!(timing.seconds.len(), 3);
@@ -53,7 +56,7 @@ fn steps_are_those_of_the_trainer() {
     assert!(losses[3] < losses[0], "{losses:?}");
 
     // The same weights as drawn, but for what the optimiser did to them.
-    let drawn = drawn::student(&deit().config).unwrap().trainable();
+    let drawn = drawn::student(&deit().config, CPU).unwrap().trainable();
     for (name, before) in &drawn {
         let change = (vars[name].as_tensor() - before.as_tensor()).unwrap();
         let change: f32 = change
@@ -77,15 +80,15 @@ fn every_family_steps() {
         (cait(), cait()),
     ] {
         let pair = (&student, &teacher);
-        let timing = training::step(pair, Precision::F32, 8, LENGTH, &go);
+        let timing = training::step(pair, Precision::F32, 8, LENGTH, CPU, &go);
         let timing =
             timing.unwrap_or_else(|e| panic!("{} from {}: {e}", student.name, teacher.name));
         assert_eq!(timing.seconds.len(), 3);
     }
     // The published drop path, which would drop a branch for a whole batch of one, is off.
-    let timing = training::train(&swin(), 1, LENGTH, &go).unwrap();
+    let timing = training::train(&swin(), 1, LENGTH, CPU, &go).unwrap();
     assert_eq!(timing.seconds.len(), 3);
-    let timing = forward::infer(&swin(), 2, Length { warmup: 0, runs: 2 }, &go).unwrap();
+    let timing = forward::infer(&swin(), 2, Length { warmup: 0, runs: 2 }, CPU, &go).unwrap();
     assert_eq!(timing.seconds.len(), 2);
 }
 
@@ -93,10 +96,10 @@ fn every_family_steps() {
 fn a_stop_is_an_error() {
     let stop = AtomicBool::new(true);
     let results = [
-        training::step((&deit(), &cait()), Precision::F32, 8, LENGTH, &stop),
-        training::train(&deit(), 8, LENGTH, &stop),
-        forward::infer(&deit(), 8, LENGTH, &stop),
-        forward::loss([1, 2, 3, 4], Form::Fft, LENGTH, &stop),
+        training::step((&deit(), &cait()), Precision::F32, 8, LENGTH, CPU, &stop),
+        training::train(&deit(), 8, LENGTH, CPU, &stop),
+        forward::infer(&deit(), 8, LENGTH, CPU, &stop),
+        forward::loss([1, 2, 3, 4], Form::Fft, LENGTH, CPU, &stop),
     ];
     for result in results {
         assert!(matches!(result, Err(Error::Interrupted)), "{result:?}");
@@ -254,7 +257,7 @@ fn a_record_has_every_key() {
     let form = Form::Parseval;
     let shape = [2, 3, 4, 5];
     for case in [step(deit(), cait()), Case::Loss { shape, form }] {
-        let record = measure(&case, LENGTH, "1.2.3", &go).unwrap();
+        let record = measure(&case, LENGTH, &Runtime::cpu(), "1.2.3", &go).unwrap();
         let json = record.json().unwrap();
         assert_eq!(Record::parse(&json).unwrap(), record);
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -289,4 +292,15 @@ fn a_record_has_every_key() {
         assert!(table(std::slice::from_ref(&record)).contains(&record.machine));
         assert!(line(&record).starts_with(record.case.as_str()));
     }
+}
+
+#[test]
+fn nothing_is_timed_in_bf16() {
+    let runtime = Runtime {
+        precision: runtime::Precision::Bf16,
+        ..Runtime::cpu()
+    };
+    let (case, go) = (step(deit(), cait()), AtomicBool::new(false));
+    let error = measure(&case, LENGTH, &runtime, "1.2.3", &go).unwrap_err();
+    assert!(error.to_string().contains("f32 or tf32"), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use spectralkd_trainer::{Cursor, Metrics, Parts, Step, Task, TaskError};
 
 use crate::case::Length;
@@ -13,6 +13,7 @@ use crate::runs::{Marks, Timing};
 pub(crate) struct Timed<T> {
     task: T,
     length: Length,
+    device: Device,
     /// When each step began, and the last one ended.
     marks: Marks,
     /// Known after the last step.
@@ -20,11 +21,12 @@ pub(crate) struct Timed<T> {
 }
 
 impl<T> Timed<T> {
-    /// This task, all of its steps in one epoch.
-    pub fn new(task: T, length: Length) -> Self {
+    /// This task, all of its steps in one epoch, computed on this device.
+    pub fn new(task: T, length: Length, device: &Device) -> Self {
         Self {
             task,
             length,
+            device: device.clone(),
             marks: Marks::default(),
             timing: None,
         }
@@ -43,7 +45,7 @@ impl<T: Task> Task for Timed<T> {
     }
 
     fn next(&mut self, cursor: &Cursor) -> Result<(T::Batch, Cursor), TaskError> {
-        self.marks.mark();
+        self.marks.mark(&self.device)?;
         self.task.next(cursor)
     }
 
@@ -69,7 +71,7 @@ impl<T: Task> Task for Timed<T> {
 
     /// Measures nothing: this is the end of the last step.
     fn evaluate(&mut self, _epoch: u64) -> Result<Metrics, TaskError> {
-        self.marks.mark();
+        self.marks.mark(&self.device)?;
         self.timing = Some(self.marks.timing(self.length.warmup));
         Ok(Metrics::new())
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use candle_core::Device;
 use spectralkd_base::progress::Silent;
 use spectralkd_datasets::{Geometry, Loader, Pipeline, Sampler};
 use spectralkd_distillation::{Distillation, Feed, Teacher};
@@ -25,6 +26,7 @@ pub(crate) fn step(
     precision: Precision,
     batch: usize,
     length: Length,
+    device: &Device,
     interrupt: &AtomicBool,
 ) -> Result<Timing> {
     let weight = match student.config {
@@ -42,12 +44,9 @@ pub(crate) fn step(
             weight,
         ),
     ];
-    let teacher = drawn::teacher(teacher, precision)?;
-    run(
-        task(student, Some(Arc::new(teacher)), &losses, batch)?,
-        length,
-        interrupt,
-    )
+    let teacher = Arc::new(drawn::teacher(teacher, precision, device)?);
+    let task = task(student, Some(teacher), &losses, batch, device)?;
+    run(Timed::new(task, length, device), interrupt)
 }
 
 /// Steps of plain training.
@@ -55,10 +54,12 @@ pub(crate) fn train(
     student: &Named,
     batch: usize,
     length: Length,
+    device: &Device,
     interrupt: &AtomicBool,
 ) -> Result<Timing> {
     let losses = [Loss::new(labels(), 1.0)];
-    run(task(student, None, &losses, batch)?, length, interrupt)
+    let task = task(student, None, &losses, batch, device)?;
+    run(Timed::new(task, length, device), interrupt)
 }
 
 /// Cross-entropy with the paper's smoothing.
@@ -75,9 +76,10 @@ pub(crate) fn task(
     teacher: Option<Arc<dyn Teacher>>,
     losses: &[Loss],
     batch: usize,
+    device: &Device,
 ) -> Result<Distillation> {
     let config = &student.config;
-    let student = drawn::student(config)?;
+    let student = drawn::student(config, device)?;
     let shapes = teacher.as_ref().map(|teacher| teacher.shapes());
     let objectives = student.objectives(losses, shapes, &|_| Ok(1.0))?;
     let images = Arc::new(drawn::set(config, batch)?);
@@ -95,12 +97,12 @@ pub(crate) fn task(
 }
 
 /// Trains one epoch of as many steps as there are runs, in a folder that goes away afterwards.
-fn run(task: Distillation, length: Length, interrupt: &AtomicBool) -> Result<Timing> {
+fn run(mut task: Timed<Distillation>, interrupt: &AtomicBool) -> Result<Timing> {
     let folder = tempfile::tempdir().map_err(|source| Error::Folder {
         folder: std::env::temp_dir(),
         source,
     })?;
-    run_in(folder.path(), &mut Timed::new(task, length), interrupt)
+    run_in(folder.path(), &mut task, interrupt)
 }
 
 /// As [`run`], in this folder.

@@ -1,6 +1,7 @@
 //! The arguments of `speed`.
 
 use clap::{Args, Subcommand};
+use spectralkd_runtime::{self as runtime, Choice};
 use spectralkd_speed::{Form, Precision};
 
 use super::at_least_one;
@@ -23,6 +24,12 @@ pub struct Speed {
     /// Number types, of step: f32, or bf16-teacher for weights of the teacher in bf16.
     #[arg(long, global = true, default_value = "f32", value_name = "TYPE")]
     pub dtype: Precision,
+    /// Where to compute: cpu, cuda (the first card), cuda:N, or auto (a card where there is one).
+    #[arg(long, global = true, default_value_t = Choice::Cpu, value_name = "DEVICE")]
+    pub device: Choice,
+    /// The products of a card: f32 or tf32.
+    #[arg(long, global = true, default_value_t = runtime::Precision::F32, value_name = "PRECISION")]
+    pub precision: runtime::Precision,
     /// As JSON, one line for each case.
     #[arg(long, global = true)]
     pub json: bool,

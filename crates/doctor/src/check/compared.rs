@@ -123,6 +123,7 @@ impl fmt::Display for Compared {
             return write!(f, "not computed: {error}");
         }
         match self.worst() {
+            Some((_, 0.0)) => write!(f, "equal, all {}", self.tensors.len())?,
             Some((name, distance)) => {
                 write!(f, "{distance:.1e} {name}, of {}", self.tensors.len())?
             }
