@@ -55,6 +55,9 @@ impl Command {
         match self {
             Self::Doctor(arguments) => arguments.device,
             Self::Speed(arguments) => arguments.device,
+            Self::Step(arguments) => arguments.device,
+            Self::Features(arguments) => arguments.device,
+            Self::Evaluate(arguments) => arguments.device,
             _ => Choice::Cpu,
         }
     }
@@ -142,6 +145,9 @@ pub struct Features {
     pub model: Model,
     #[command(flatten)]
     pub images: Images,
+    /// Where to compute: cpu, cuda (the first card), cuda:N, or auto (a card where there is one).
+    #[arg(long, default_value_t = Choice::Cpu, value_name = "DEVICE")]
+    pub device: Choice,
     /// The file to write: `logits` [B, K] and `features.<i>` [B, C, H, W].
     #[arg(long, value_name = "Y.safetensors")]
     pub output: PathBuf,
@@ -191,6 +197,9 @@ pub struct Evaluate {
     /// Which pair of IDX files, by the beginning of their names [default: t10k].
     #[arg(long, value_name = "NAME")]
     pub split: Option<String>,
+    /// Where to compute: cpu, cuda (the first card), cuda:N, or auto (a card where there is one).
+    #[arg(long, default_value_t = Choice::Cpu, value_name = "DEVICE")]
+    pub device: Choice,
     /// As JSON.
     #[arg(long)]
     pub json: bool,
@@ -276,6 +285,9 @@ pub struct Step {
     /// Override a key of the file, as in model.weights=student.safetensors; may be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Where to compute: cpu, cuda (the first card), cuda:N, or auto (a card where there is one).
+    #[arg(long, default_value_t = Choice::Cpu, value_name = "DEVICE")]
+    pub device: Choice,
     /// Worker threads [default: all cores].
     #[arg(long)]
     pub threads: Option<usize>,

@@ -11,7 +11,7 @@ use crate::terminal::Terminal;
 /// The model or the images cannot be loaded, or do not fit together.
 pub fn evaluate(arguments: &Evaluate) -> Result<()> {
     let terminal = Terminal::new();
-    let loaded = arguments.model.load(&terminal)?;
+    let loaded = arguments.model.load(arguments.device, &terminal)?;
     let (data, split) = (&arguments.data, arguments.split.as_deref());
     let batch = arguments.model.batch;
     let result =

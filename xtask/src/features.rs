@@ -15,7 +15,7 @@ use crate::terminal::Terminal;
 /// The model or the images cannot be loaded, or the file cannot be written.
 pub fn features(arguments: &Features) -> Result<()> {
     let terminal = Terminal::new();
-    let loaded = arguments.model.load(&terminal)?;
+    let loaded = arguments.model.load(arguments.device, &terminal)?;
     let mut images = ModelImages::open(&arguments.images.source()?, &loaded)?;
     let start = Instant::now();
     let batch = arguments.model.batch;

@@ -2,6 +2,7 @@
 
 use spectralkd_base::progress::Progress;
 use spectralkd_lens::{ImagesFrom, LoadedModel, ModelRequest, Options, Sizes};
+use spectralkd_runtime::{Choice, Precision, Runtime};
 
 use crate::cli::{Images, Lens, Model};
 use crate::failure::{Failure, Result};
@@ -9,10 +10,11 @@ use crate::provenance::provenance;
 use crate::terminal::Terminal;
 
 impl Model {
-    /// Starts the worker threads, loads the model, and says aloud how its weights were adapted.
-    pub fn load(&self, terminal: &Terminal) -> Result<LoadedModel> {
+    /// Starts the worker threads, loads the model on a device, and says aloud how its weights were adapted.
+    pub fn load(&self, device: Choice, terminal: &Terminal) -> Result<LoadedModel> {
+        let runtime = Runtime::open(device, Precision::F32)?;
         workers(self.threads)?;
-        let loaded = LoadedModel::load(&self.request(), terminal)?;
+        let loaded = LoadedModel::load_on(&runtime.device, &self.request(), terminal)?;
         for note in &loaded.notes {
             terminal.note(&format!("note: {note}"));
         }

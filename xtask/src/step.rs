@@ -2,6 +2,7 @@
 
 use spectralkd_experiment::config::{self, Source};
 use spectralkd_experiment::single_step::{StepOptions, step as run};
+use spectralkd_runtime::{Precision, Runtime};
 
 use crate::cli::Step;
 use crate::failure::Result;
@@ -27,6 +28,7 @@ pub fn step(arguments: &Step) -> Result<()> {
         output: arguments.output.clone(),
         variant: arguments.variant.clone(),
         epoch: arguments.epoch,
+        device: Runtime::open(arguments.device, Precision::F32)?.device,
     };
     workers(arguments.threads)?;
     let report = run(&experiment, &options, &Terminal::new())?;

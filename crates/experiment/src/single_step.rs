@@ -36,6 +36,8 @@ pub struct StepOptions {
     pub variant: Option<String>,
     /// The epoch, which decides the learning rate and the losses' weights; 0 is the first.
     pub epoch: u64,
+    /// Where to compute.
+    pub device: Device,
 }
 
 /// What a step was.
@@ -67,11 +69,14 @@ pub fn step(
     progress: &dyn Progress,
 ) -> Result<StepReport> {
     let variant = variant(experiment, options.variant.as_deref())?;
-    let given = Given::read(&options.images)?;
+    let device = &options.device;
+    let given = Given::read(&options.images)?.on(device)?;
     let seed = experiment.seeds.first().copied().unwrap_or(0);
-    let student = student(experiment, seed)?;
+    let student = student(experiment, seed, device)?;
     let teacher = match &experiment.teacher {
-        Some(teacher) if variant.uses_teacher() => Some(frozen(teacher, &student, progress)?),
+        Some(teacher) if variant.uses_teacher() => {
+            Some(frozen(teacher, &student, device, progress)?)
+        }
         _ => None,
     };
     let objectives = objectives(experiment, variant, &student, teacher.as_ref(), &given)?;
@@ -140,6 +145,9 @@ pub fn step(
         "experiment": experiment.name, "variant": variant.name, "epoch": options.epoch, "seed": seed,
         "lr": lr, "gradient_norm": gradient_norm, "clip": clip,
     });
+    for tensor in tensors.values_mut() {
+        *tensor = tensor.to_device(&Device::Cpu)?;
+    }
     weights::save(&options.output, &tensors, &made)?;
     Ok(StepReport {
         variant: variant.name.clone(),
@@ -163,7 +171,7 @@ fn variant<'a>(experiment: &'a Experiment, name: Option<&str>) -> Result<&'a Var
 }
 
 /// The student on its given weights, else on first values drawn from the first seed.
-fn student(experiment: &Experiment, seed: u64) -> Result<Student> {
+fn student(experiment: &Experiment, seed: u64, device: &Device) -> Result<Student> {
     // The data set is not opened: what it would say of classes and channels, the weights say too.
     let shapes = match &experiment.model.weights {
         Some(path) if experiment.model.entry().is_none() => {
@@ -197,7 +205,13 @@ fn student(experiment: &Experiment, seed: u64) -> Result<Student> {
     let [channels, height, width] = sizes.info()?.image;
     // The images come rendered.
     let render = Render::new([height, width], channels, as_given(channels))?;
-    Ok(Student::new(&sizes, start.as_ref(), render, seed)?)
+    Ok(Student::new_on(
+        device,
+        &sizes,
+        start.as_ref(),
+        render,
+        seed,
+    )?)
 }
 
 /// Levels of 0 and 1, which nothing asks for.
@@ -211,6 +225,7 @@ fn as_given(channels: usize) -> Normalise {
 fn frozen(
     teacher: &config::Teacher,
     student: &Student,
+    device: &Device,
     progress: &dyn Progress,
 ) -> Result<FrozenTeacher> {
     let info = student.model.info();
@@ -218,7 +233,8 @@ fn frozen(
     let found = teacher::find(teacher, progress)?;
     let tensors = weights::load(&found.path, &config, &Device::Cpu)?;
     let render = student.render.clone();
-    Ok(FrozenTeacher::new(
+    Ok(FrozenTeacher::new_on(
+        device,
         &config,
         tensors,
         teacher.precision,

@@ -67,6 +67,7 @@ fn made(case: &str, experiment: &Experiment) -> (StepReport, HashMap<String, Ten
         output: folder.path().join("step.safetensors"),
         variant: None,
         epoch: 0,
+        device: Device::Cpu,
     };
     let report = step(experiment, &options, &Silent).unwrap();
     let tensors = candle_core::safetensors::load(&options.output, &Device::Cpu).unwrap();
@@ -180,6 +181,7 @@ fn what_is_given_is_looked_at() {
             output: folder.path().join("step.safetensors"),
             variant: None,
             epoch: 0,
+            device: Device::Cpu,
         };
         let experiment = experiment("deit", "[[0, 0]]", 0.2);
         spectralkd_experiment::single_step::step(&experiment, &options, &Silent)

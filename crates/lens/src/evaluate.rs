@@ -10,7 +10,6 @@ use spectralkd_base::progress::Progress;
 use spectralkd_datasets::{ImageFolder, Kind, Loader, Sampler, idx, kind};
 use spectralkd_evaluation::accuracy::Accuracy;
 use spectralkd_models::Taps;
-use spectralkd_nn::Pass;
 
 use crate::LoadedModel;
 use crate::error::{Error, Result};
@@ -69,8 +68,8 @@ pub fn evaluate(
         let labels = views.labels_tensor(&Device::Cpu)?;
         let labels = labels.ok_or_else(|| no_labels(folder))?;
         let pixels = render.render(&views, &Device::Cpu)?;
-        let result = loaded.model.forward(&pixels, &Taps::None, &Pass::eval())?;
-        accuracy.push(&result.logits, &labels)?;
+        let (logits, _) = loaded.forward(&pixels, &Taps::None)?;
+        accuracy.push(&logits, &labels)?;
         stage.advance(views.len() as u64);
         stage.message(&format!("top-1 {:.2} %", 100.0 * accuracy.top1()?));
     }

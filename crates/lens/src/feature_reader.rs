@@ -3,7 +3,6 @@
 use candle_core::Tensor;
 use spectralkd_base::progress::Progress;
 use spectralkd_models::Taps;
-use spectralkd_nn::Pass;
 
 use crate::error::{Error, Result};
 use crate::{FeatureFile, FeatureSource, FeaturesFrom, ImagesFrom, LoadedModel, ModelImages};
@@ -103,8 +102,8 @@ impl FeatureReader {
             Source::File(file) => file.batch(first, count),
             Source::Model(loaded, images) => {
                 let images = images.batch(first, count)?;
-                let output = loaded.model.forward(&images, &Taps::All, &Pass::eval())?;
-                Ok(output.features)
+                let (_, maps) = loaded.forward(&images, &Taps::All)?;
+                Ok(maps)
             }
         }
     }

@@ -6,7 +6,6 @@ use std::path::Path;
 use spectralkd_base::progress::Progress;
 use spectralkd_models::Taps;
 use spectralkd_models::tensor_file::write_slices;
-use spectralkd_nn::Pass;
 
 use crate::error::{Error, Result};
 use crate::{LoadedModel, ModelImages};
@@ -51,9 +50,9 @@ pub fn write(
     write_slices(output, &tensors, &metadata, |file| {
         for first in (0..count).step_by(batch.max(1)) {
             let images = images.batch(first, batch.max(1).min(count - first))?;
-            let result = loaded.model.forward(&images, taps, &Pass::eval())?;
-            let named = result.features.iter().map(|(i, map)| (feature(*i), map));
-            for (name, tensor) in named.chain([("logits".to_owned(), &result.logits)]) {
+            let (logits, maps) = loaded.forward(&images, taps)?;
+            let named = maps.iter().map(|(i, map)| (feature(*i), map));
+            for (name, tensor) in named.chain([("logits".to_owned(), &logits)]) {
                 check_finite(&name, tensor, first)?;
                 file.push(&name, tensor)?;
             }

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use spectralkd_base::digest::file_sha256;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::random::Stream;
 use spectralkd_datasets::{Dataset, Geometry, Loader, Normalise, Pipeline, Render};
 use spectralkd_hub::Weights;
 use spectralkd_models::export::{self, Preprocessing};
-use spectralkd_models::{ModelConfig, VisionModel, registry, weights};
+use spectralkd_models::{ModelConfig, Taps, VisionModel, registry, weights};
+use spectralkd_nn::Pass;
 
 use crate::error::{Error, Result};
 
@@ -54,6 +55,8 @@ pub struct LoadedModel {
     pub normalise: Normalise,
     /// The model, whose weights stay as they are.
     pub model: Box<dyn VisionModel>,
+    /// Where it computes.
+    pub device: Device,
     /// The weights: a path or an address with the commit.
     pub origin: String,
     /// SHA-256 of the weights' file.
@@ -63,12 +66,24 @@ pub struct LoadedModel {
 }
 
 impl LoadedModel {
-    /// Finds, fetches, checks and loads what is asked for.
+    /// Finds, fetches, checks and loads what is asked for, to compute on the CPU.
     ///
     /// # Errors
     /// The name is unknown (the error lists all), no model is named and the weights do not say
     /// which one they are, a download failed, or the weights do not fit.
     pub fn load(request: &ModelRequest, progress: &dyn Progress) -> Result<Self> {
+        Self::load_on(&Device::Cpu, request, progress)
+    }
+
+    /// As [`Self::load`], to compute on another device.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_on(
+        device: &Device,
+        request: &ModelRequest,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         let entry = request.model.as_deref().map(registry::find).transpose()?;
         let address = match (&request.weights, &entry) {
             (Some(weights), _) => weights.clone(),
@@ -92,7 +107,8 @@ impl LoadedModel {
         let sha256 = file_sha256(&loaded.path)?;
         Ok(Self {
             name,
-            model: weights::into_frozen(&config, loaded.tensors, &Device::Cpu)?,
+            model: weights::into_frozen(&config, loaded.tensors, device)?,
+            device: device.clone(),
             config,
             normalise,
             preprocessing,
@@ -100,6 +116,22 @@ impl LoadedModel {
             sha256,
             notes: loaded.notes,
         })
+    }
+
+    /// Logits [B, K] and the maps [B, C, H, W] of taps, with their indices, of normalised images [B, C, H, W]; all three
+    /// on the CPU, wherever the model computes.
+    ///
+    /// # Errors
+    /// A tap that the model does not have, images of another shape.
+    pub fn forward(&self, images: &Tensor, taps: &Taps) -> Result<(Tensor, Vec<(usize, Tensor)>)> {
+        let images = images.to_device(&self.device)?;
+        let output = self.model.forward(&images, taps, &Pass::eval())?;
+        let on_cpu = |(tap, map): (usize, Tensor)| Ok((tap, map.to_device(&Device::Cpu)?));
+        let maps = output.features.into_iter().map(on_cpu);
+        Ok((
+            output.logits.to_device(&Device::Cpu)?,
+            maps.collect::<Result<_>>()?,
+        ))
     }
 
     /// Name, weights and their checksum, in words.

@@ -20,6 +20,17 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// The same on a device.
+    pub fn on(self, device: &Device) -> Result<Self> {
+        let on = |tensor: Option<Tensor>| tensor.map(|t| t.to_device(device)).transpose();
+        Ok(Self {
+            images: self.images.to_device(device)?,
+            labels: on(self.labels)?,
+            targets: on(self.targets)?,
+            keys: self.keys,
+        })
+    }
+
     /// Reads `images`, and `labels` and `targets` where they are there.
     pub fn read(path: &Path) -> Result<Self> {
         let problem = |problem: String| Error::Images {
