@@ -41,9 +41,10 @@ impl Choice {
         match self {
             Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(_) if !has_cuda() => Err(Error::NotBuilt { choice: self }),
-            Self::Cuda(card) => Device::new_cuda_with_stream(card).map_err(|source| {
-                let source = Box::new(source);
-                Error::NoCard { card, source }
+            Self::Cuda(card) => Device::new_cuda_with_stream(card).map_err(|error| {
+                // Below the first line candle has a backtrace, where RUST_BACKTRACE is set.
+                let why = error.to_string().lines().next().unwrap_or_default().into();
+                Error::NoCard { card, why }
             }),
             Self::Auto => Ok(Self::Cuda(0).open().unwrap_or(Device::Cpu)),
         }

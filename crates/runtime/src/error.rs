@@ -32,13 +32,13 @@ pub enum Error {
     },
     /// A card that the driver does not open.
     #[error(
-        "card {card} cannot be opened ({source}); `nvidia-smi` lists the cards that the driver sees"
+        "card {card} cannot be opened ({why}); `nvidia-smi` lists the cards that the driver sees"
     )]
     NoCard {
         /// Its number.
         card: usize,
         /// The driver's reason.
-        source: Box<candle_core::Error>,
+        why: String,
     },
     /// A precision that a CPU does not have.
     #[error("{precision} is for cards: the CPU computes in f32")]

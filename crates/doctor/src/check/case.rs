@@ -15,6 +15,9 @@ pub(super) type Tensors = BTreeMap<String, Option<Tensor>>;
 /// The rows of a gradient, by its parameter, that are rounding alone, so that no two computations agree in them.
 pub(super) type Exempt = dyn Fn(&str) -> Option<Range<usize>>;
 
+/// What a case computes, where it is told to.
+type Run = dyn Fn(&Place) -> Result<Tensors>;
+
 /// Before the names of gradients.
 pub(super) const GRADIENT: &str = "grad ";
 
@@ -22,7 +25,7 @@ pub(super) const GRADIENT: &str = "grad ";
 pub(super) struct Case {
     pub(super) group: &'static str,
     pub(super) name: String,
-    run: Box<dyn Fn(&Place) -> Result<Tensors>>,
+    run: Box<Run>,
     exempt: Box<Exempt>,
 }
 
