@@ -75,7 +75,7 @@ impl Compared {
     }
 
     /// Whether every tensor is there, finite and within the limit. Without a limit (bf16) a computation that is refused
-    /// passes too: not all layers have one yet.
+    /// passes too.
     pub fn passed(&self) -> bool {
         match &self.error {
             Some(_) => self.limit.is_none(),
@@ -146,26 +146,30 @@ impl fmt::Display for Compared {
 /// # Errors
 /// The same, where something is off.
 pub fn verdict(all: &[Compared]) -> std::result::Result<String, String> {
-    let failed = all.iter().filter(|compared| !compared.passed()).count();
-    let refused = all.iter().filter(|c| c.passed() && c.error.is_some());
-    let refused = match refused.count() {
-        0 => String::new(),
-        count => format!("; {count} in bf16 cannot be computed yet"),
-    };
-    let held = all.iter().filter(|c| c.limit.is_some());
-    let distances = held.filter_map(|c| Some((c, c.worst()?)));
-    let worst = distances.max_by(|a, b| a.1.1.total_cmp(&b.1.1));
-    let worst = worst.map_or_else(String::new, |(compared, (name, distance))| {
-        format!(
-            "; the farthest is {distance:.1e} off: {name} of {}",
-            compared.case
-        )
+    let (held, reported): (Vec<_>, Vec<_>) = all.iter().partition(|c| c.limit.is_some());
+    let distances = held.iter().filter_map(|c| Some((c, c.worst()?)));
+    let farthest = distances.max_by(|a, b| a.1.1.total_cmp(&b.1.1));
+    let farthest = farthest.map_or_else(String::new, |(compared, (name, distance))| {
+        let case = &compared.case;
+        format!("; the farthest is {distance:.1e} off: {name} of {case}")
     });
-    match (failed, all.len()) {
-        (0, 0) => Err("nothing was compared".to_owned()),
-        (0, count) => Ok(format!("all {count} comparisons hold{worst}{refused}")),
-        (failed, count) => Err(format!(
-            "{failed} of {count} comparisons do not hold{worst}{refused}"
+    let refused = reported.iter().filter(|c| c.error.is_some()).count();
+    let reported = match (reported.len(), refused) {
+        (0, _) => String::new(),
+        (count, 0) => format!("; {count} in bf16 have no limit"),
+        (count, refused) => {
+            format!("; {count} in bf16 have no limit, {refused} of them cannot be computed")
+        }
+    };
+    match all.iter().filter(|compared| !compared.passed()).count() {
+        0 if all.is_empty() => Err("nothing was compared".to_owned()),
+        0 => Ok(format!(
+            "all {} comparisons in f32 hold{farthest}{reported}",
+            held.len()
+        )),
+        failed => Err(format!(
+            "{failed} of {} comparisons do not hold{farthest}{reported}",
+            all.len()
         )),
     }
 }

@@ -3,8 +3,8 @@
 use candle_core::Tensor;
 use spectralkd_base::random::Stream;
 use spectralkd_nn::{
-    Attention, ClassAttention, DropPath, Gelu, LayerNorm, LayerScale, Linear, Mlp, Pass,
-    PatchEmbed, PatchMerging, Residual, TalkingHeadAttention, WindowAttention, Windows, tokens,
+    Attention, ClassAttention, DropPath, LayerNorm, LayerScale, Linear, Mlp, Pass, PatchEmbed,
+    PatchMerging, Residual, TalkingHeadAttention, WindowAttention, Windows, gelu, tokens,
 };
 
 use super::case::{Case, Tensors};
@@ -32,7 +32,9 @@ const CASES: [(&str, Run); 27] = [
         let norm = LayerNorm::new(192, 1e-6, d.vb())?;
         one(d, &[4, 197, 192], |x| norm.forward(x))
     }),
-    ("Gelu", |d| one(d, &[4, 50, 192], |x| Gelu.forward(x))),
+    ("gelu", |d| {
+        one(d, &[4, 50, 192], |x| gelu(x, d.place.form()))
+    }),
     ("Linear", |d| {
         let linear = Linear::new(192, 768, true, d.vb())?;
         one(d, &[4, 50, 192], |x| linear.forward(x))
@@ -99,7 +101,7 @@ const CASES: [(&str, Run); 27] = [
     ("Residual branch: LayerNorm, Mlp", |d| {
         let norm = LayerNorm::new(48, 1e-6, d.vb().pp("norm"))?;
         let mlp = Mlp::new(48, 192, d.vb().pp("mlp"))?;
-        let residual = Residual::new(None, DropPath::new(0.0, "branch")?);
+        let residual = Residual::new(None, DropPath::new(0.0, "branch")?, d.place.form());
         one(d, &[2, 50, 48], |x| {
             residual.branch(x, &norm, &mlp, &Pass::eval())
         })
@@ -110,18 +112,24 @@ const CASES: [(&str, Run); 27] = [
             d.input("position", &[1, 14, 48])?,
         );
         one(d, &[4, 12, 48], |x| {
-            tokens::assemble(x, Some(&prefix), &position)
+            tokens::assemble(x, Some(&prefix), &position, d.place.form())
         })
     }),
     ("tokens::assemble without a prefix", |d| {
         let position = d.input("position", &[1, 12, 48])?;
-        one(d, &[4, 12, 48], |x| tokens::assemble(x, None, &position))
+        one(d, &[4, 12, 48], |x| {
+            tokens::assemble(x, None, &position, d.place.form())
+        })
     }),
     ("tokens::to_map", |d| {
-        one(d, &[4, 1 + 6 * 7, 48], |x| tokens::to_map(x, 1, [6, 7]))
+        one(d, &[4, 1 + 6 * 7, 48], |x| {
+            tokens::to_map(x, 1, [6, 7], d.place.form())
+        })
     }),
     ("tokens::merge", |d| {
-        one(d, &[4, 5 * 7, 24], |x| tokens::merge(x, [5, 7]))
+        one(d, &[4, 5 * 7, 24], |x| {
+            tokens::merge(x, [5, 7], d.place.form())
+        })
     }),
     ("tokens::mean", |d| one(d, &[4, 49, 24], tokens::mean)),
 ];
@@ -145,7 +153,8 @@ fn windows(d: &Draw, map: [usize; 2], size: [usize; 2], shift: [usize; 2]) -> Re
 /// x + scale * branch, dropped for some images.
 fn residual(d: &Draw, scale: bool, rate: f64) -> Result<Tensors> {
     let scale = scale.then(|| LayerScale::new(48, 0.1, "gamma_1", d.vb()));
-    let layer = Residual::new(scale.transpose()?, DropPath::new(rate, "blocks.3.attn")?);
+    let drop = DropPath::new(rate, "blocks.3.attn")?;
+    let layer = Residual::new(scale.transpose()?, drop, d.place.form());
     let (x, branch) = (d.input("x", &[8, 5, 48])?, d.input("branch", &[8, 5, 48])?);
     let stream = Stream::new(SEED, "drop path");
     let pass = Pass::train(&stream, &[1, 2, 3, 4, 5, 6, 7, 8]);

@@ -8,8 +8,8 @@
 //! Compared  how far two places are apart, tensor by tensor
 //! ```
 //!
-//! Distances are ||a - b|| / ||b|| of a whole tensor, `b` the f64 one. In f32 each is held to [`LIMIT`]. On a card the
-//! cases are also computed in bf16: reported, without a limit.
+//! Distances are ||a - b|| / ||b|| of a whole tensor, `b` the f64 one. In f32 each is held to [`LIMIT`]. The cases are also
+//! computed in bf16 throughout: reported, without a limit.
 
 mod case;
 mod compared;
@@ -34,8 +34,8 @@ pub use compared::{Compared, LIMIT, Outcome, verdict};
 use case::Case;
 use place::Place;
 
-/// Computes every case on the runtime's device in f32 (on a card with TF32 off, and in bf16 too) and compares it with f64
-/// on the CPU. `seen` gets each case when it is compared, for a check that may not come to its end.
+/// Computes every case on the runtime's device in f32 (on a card with TF32 off) and in bf16, and compares it with f64 on the
+/// CPU. `seen` gets each case when it is compared, for a check that may not come to its end.
 pub fn check(runtime: &Runtime, seen: &mut dyn FnMut(&Compared)) -> Vec<Compared> {
     // Products in TF32 are another computation, which the limit does not hold for.
     Precision::F32.apply();

@@ -1,6 +1,7 @@
 //! Where and in what a case is computed.
 
 use candle_core::{DType, Device};
+use spectralkd_nn::Form;
 use spectralkd_runtime::{Precision, Runtime};
 
 /// A device and the type of tensors on it.
@@ -19,17 +20,17 @@ impl Place {
         }
     }
 
-    /// What is compared: f32, and on a card bf16 (on the CPU there are no kernels for it).
-    pub(super) fn all_of(runtime: &Runtime) -> Vec<Self> {
-        let precisions: &[Precision] = match runtime.device.is_cpu() {
-            true => &[Precision::F32],
-            false => &[Precision::F32, Precision::Bf16],
-        };
-        let place = |precision: &Precision| Self {
+    /// What is compared: f32, and bf16.
+    pub(super) fn all_of(runtime: &Runtime) -> [Self; 2] {
+        [Precision::F32, Precision::Bf16].map(|precision| Self {
             device: runtime.device.clone(),
             dtype: precision.dtype(),
-        };
-        precisions.iter().map(place).collect()
+        })
+    }
+
+    /// How layers compute there.
+    pub(super) fn form(&self) -> Form {
+        Form::of(&self.device, self.dtype)
     }
 
     /// The precision in words for a report.

@@ -30,14 +30,19 @@ fn the_kernels_of_the_cpu_hold() {
     let mut lines = 0;
     let all = run(&cases(), &Runtime::cpu(), &mut |_| lines += 1);
     for compared in &all {
-        assert!(compared.passed(), "{compared}");
+        assert!(compared.passed() && compared.error.is_none(), "{compared}");
         assert!(compared.tensors.len() > 1, "{compared}");
     }
     assert_eq!(lines, all.len());
-    assert!(verdict(&all).unwrap().contains("comparisons hold"));
+    assert!(
+        verdict(&all)
+            .unwrap()
+            .contains("all 61 comparisons in f32 hold")
+    );
     // Another type did compute: the same type would be at a distance of 0. These two move numbers alone.
     let exact = all
         .iter()
+        .filter(|c| c.precision == Precision::F32)
         .filter(|c| c.worst().is_none_or(|(_, distance)| distance == 0.0));
     let exact: Vec<_> = exact.map(|compared| &compared.case).collect();
     assert_eq!(exact, ["tokens::to_map", "tokens::merge"]);
@@ -138,7 +143,11 @@ fn an_error_fails_in_f32() {
     let (f32, bf16) = (compare(Precision::F32), compare(Precision::Bf16));
     assert!(!f32.passed() && bf16.passed());
     assert!(bf16.to_string().starts_with("note"), "{bf16}");
-    assert!(verdict(&[bf16]).unwrap().contains("cannot be computed yet"));
+    assert!(
+        verdict(&[bf16])
+            .unwrap()
+            .contains("1 of them cannot be computed")
+    );
     assert!(verdict(&[]).is_err());
 }
 
@@ -156,7 +165,7 @@ fn only_the_rows_named_are_exempt() {
     let all = run(&[hold, fail], &Runtime::cpu(), &mut |_| ());
     assert_eq!(wrong(&all[0]), []);
     let expected = 1.0 / 10f64.sqrt();
-    assert_eq!(wrong(&all[1]), [("grad bias", Outcome::Distance(expected))]);
+    assert_eq!(wrong(&all[2]), [("grad bias", Outcome::Distance(expected))]);
 }
 
 #[test]
