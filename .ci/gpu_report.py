@@ -20,7 +20,15 @@ CASES = {
     ("infer", CAIT): "infer-cait",
     ("infer", SWIN): "infer-swin",
 }
-SETTINGS = ("f32", "tf32", "amp")
+# The columns of the table: the key of a row, and the heading.
+COLUMNS = {
+    "ours f32": "ours f32",
+    "torch f32": "torch f32",
+    "ours tf32": "ours tf32",
+    "torch tf32": "torch tf32",
+    "ours tf32 bf16-teacher": "tf32+bf16 t.",
+    "torch amp": "torch amp",
+}
 
 
 def lines(path: Path) -> list[dict]:
@@ -80,10 +88,10 @@ def text(found: dict) -> str:
         out.append(f"  NOT RIGHT: {failed['case']} in {failed['precision']}: {failed['error'] or ', '.join(failed['tensors'][:4])}")
     if verdict["not_computed"]:
         out.append(f"  not computed in bf16: {', '.join(verdict['not_computed'])}")
-    columns = ["ours f32", "torch f32", "ours tf32", "torch tf32", "torch amp"]
-    out += ["", "median ms of a run", f"{'case':<12}{'batch':>6}" + "".join(f"{name:>12}" for name in columns) + f"{'f32 ratio':>11}"]
+    headings = "".join(f"{heading:>14}" for heading in COLUMNS.values())
+    out += ["", "median ms of a run", f"{'case':<12}{'batch':>6}{headings}{'f32 ratio':>11}"]
     for row in found["rows"]:
-        cells = "".join(f"{row[name]:>12.1f}" if name in row else f"{'-':>12}" for name in columns)
+        cells = "".join(f"{row[name]:>14.1f}" if name in row else f"{'-':>14}" for name in COLUMNS)
         both = "ours f32" in row and "torch f32" in row
         ratio = f"{row['ours f32'] / row['torch f32']:>10.2f}x" if both else f"{'-':>11}"
         out.append(f"{row['case']:<12}{row['batch']:>6}{cells}{ratio}")

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use spectralkd_base::machine::machine;
 use spectralkd_runtime::{self as runtime, Runtime};
 
-use crate::case::{Case, Length};
+use crate::case::{Case, Length, Precision};
 use crate::ceiling::Ceiling;
 use crate::error::{Error, Result};
 use crate::runs::Timing;
@@ -28,7 +28,7 @@ pub struct Record {
     pub batch: usize,
     /// Worker threads.
     pub threads: usize,
-    /// The number types, [`Precision::name`](crate::Precision::name); `tf32` where a card's products are.
+    /// The number types, [`Precision::name`]; `tf32`, perhaps before that of the teacher, where a card's products are.
     pub dtype: String,
     /// How a loss was computed, `parseval` or `fft`.
     pub form: Option<String>,
@@ -84,9 +84,10 @@ impl Record {
             Case::Loss { shape, form } => (None, (Some(*shape), Some(form.name().to_owned()))),
             Case::Train { .. } | Case::Infer { .. } => (None, (None, None)),
         };
-        let dtype = match runtime.precision {
-            runtime::Precision::F32 => case.precision().name(),
-            other => other.name(),
+        let dtype = match (runtime.precision, case.precision()) {
+            (runtime::Precision::F32, of_teacher) => of_teacher.name().to_owned(),
+            (products, Precision::F32) => products.name().to_owned(),
+            (products, of_teacher) => format!("{products} {}", of_teacher.name()),
         };
         let machine = match runtime.device.is_cpu() {
             true => machine(),
@@ -106,7 +107,7 @@ impl Record {
             shape,
             batch: case.batch(),
             threads: rayon::current_num_threads(),
-            dtype: dtype.to_owned(),
+            dtype,
             form,
             warmup: length.warmup,
             runs: length.runs,

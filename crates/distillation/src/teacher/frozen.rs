@@ -51,7 +51,7 @@ impl FrozenTeacher {
         Self::new_on(&Device::Cpu, config, weights, precision, render, columns)
     }
 
-    /// As [`Self::new`], on another device; bf16 is the CPU's alone.
+    /// As [`Self::new`], on another device.
     ///
     /// # Errors
     /// As [`Self::new`].
