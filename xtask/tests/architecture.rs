@@ -186,9 +186,11 @@ fn the_layers_that_lose_gradients_are_not_used() {
         "models",
         "losses",
         "trainer",
+        "distillation",
         "evaluation",
         "lens",
         "speed",
+        "doctor",
         "experiment",
     ] {
         none(package, &traps);
