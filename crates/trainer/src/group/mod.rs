@@ -4,15 +4,14 @@
 //! with a rayon pool of its own, so that none waits in a pool that another needs.
 //!
 //! ```
-//! # fn main() -> Result<(), spectralkd_trainer::Error> {
-//! use candle_core::{Device, Tensor};
-//! use spectralkd_trainer::{Error, Group, ranks};
+//! use spectralkd_trainer::{Group, Member, ranks};
 //!
-//! let sums = ranks(3, 1, |group| {
-//!     let own = Tensor::full(group.rank() as f32, 4, &Device::Cpu)?;
-//!     Ok::<_, Error>(group.sum(&own)?.to_vec1::<f32>()?)
+//! # type Failure = spectralkd_trainer::Error;
+//! # fn main() -> Result<(), Failure> {
+//! let any_odd = ranks(3, 1, |group: &mut Member| -> Result<bool, Failure> {
+//!     group.any(group.rank() % 2 == 1)
 //! })?;
-//! assert_eq!(sums, vec![vec![3.0; 4]; 3]);
+//! assert_eq!(any_odd, [true; 3]);
 //! # Ok(()) }
 //! ```
 
