@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use common::{Net, Quirks, STEPS, bits, checkpoints, config, log, run};
 use spectralkd_base::progress::Silent;
 use spectralkd_trainer::events::Event;
@@ -208,5 +208,102 @@ fn whatever_stops_a_run_what_waits_is_read_first() {
     for (folder, step) in [(folder, 17), (second, 15)] {
         let rest = run(&mut Net::new(1), &plain(), folder.path()).unwrap();
         assert_eq!(rest.resumed_from, Some(step));
+    }
+}
+
+/// A line through the origin in bf16, whose updates are composed on every device, as a card's are.
+struct Line {
+    vars: BTreeMap<String, Var>,
+    nan_at: Option<u64>,
+}
+
+impl Line {
+    fn new(nan_at: Option<u64>) -> Self {
+        let start = Tensor::new(&[0.5f32, -1.0, 2.0], &Device::Cpu).unwrap();
+        let slope = Var::from_tensor(&start.to_dtype(DType::BF16).unwrap()).unwrap();
+        Self {
+            vars: BTreeMap::from([("slope".to_string(), slope)]),
+            nan_at,
+        }
+    }
+}
+
+impl Task for Line {
+    type Batch = f64;
+
+    fn steps_per_epoch(&self) -> u64 {
+        12
+    }
+
+    fn start(&self) -> Cursor {
+        Cursor(0.into())
+    }
+
+    fn next(&mut self, cursor: &Cursor) -> Result<(f64, Cursor), TaskError> {
+        let at = cursor.0.as_u64().ok_or("no number")?;
+        Ok((0.5 + (at % 5) as f64, Cursor((at + 1).into())))
+    }
+
+    fn loss(&mut self, x: &f64, step: Step) -> Result<Parts, TaskError> {
+        let factor = match self.nan_at == Some(step.global) {
+            true => f64::NAN,
+            false => 1.0,
+        };
+        let error = ((self.vars["slope"].as_tensor() * *x)? - 1.0)?;
+        let total = (error.sqr()?.mean_all()? * factor)?;
+        let parts = Vec::new();
+        Ok(Parts {
+            total,
+            parts,
+            samples: 1,
+        })
+    }
+
+    fn trainable(&self) -> &BTreeMap<String, Var> {
+        &self.vars
+    }
+
+    fn evaluate(&mut self, _: u64) -> Result<Metrics, TaskError> {
+        Ok(Metrics::new())
+    }
+}
+
+#[test]
+fn a_composed_update_is_held_back_as_well() {
+    let config = TrainConfig {
+        lr: 0.1,
+        epochs: 2,
+        warmup_epochs: 0,
+        ..plain()
+    };
+    let train = |nan_at, folder: &Path| {
+        let trainer = Trainer::new(&config, folder).read_every(8);
+        trainer.run(&mut Line::new(nan_at), &Silent)
+    };
+    let whole = tempfile::tempdir().unwrap();
+    let reference = train(None, whole.path()).unwrap();
+    for bad in [3, 7, 17] {
+        let folder = tempfile::tempdir().unwrap();
+        let error = train(Some(bad), folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("the loss is NaN at step {bad} ")),
+            "{error}"
+        );
+        let rest = train(None, folder.path()).unwrap();
+        assert_eq!(rest.resumed_from, Some(bad));
+        let bits = |tensors: &BTreeMap<String, Tensor>| {
+            spectralkd_testing::bits(&tensors["slope"].to_dtype(DType::F32).unwrap())
+        };
+        assert_eq!(bits(&rest.weights), bits(&reference.weights));
+        assert_eq!(
+            bits(&rest.ema.unwrap()),
+            bits(reference.ema.as_ref().unwrap())
+        );
+        let file = "checkpoints/step-00000024.safetensors";
+        let saved = [&whole, &folder].map(|run| std::fs::read(run.path().join(file)).unwrap());
+        assert!(
+            saved[0] == saved[1],
+            "the optimiser's state and its counts too"
+        );
     }
 }
