@@ -147,6 +147,31 @@ fn only_xtask_prints() {
     }
 }
 
+/// On a device each read waits for all work before it. `Reads` counts; the guard's numbers and the loss of a step on a
+/// CPU, the audit and the optimiser's counts in a checkpoint are on the host already.
+#[test]
+fn what_trains_reads_in_known_places() {
+    let reads = ["to_scalar", "to_vec0", "to_vec1", "to_vec2", "to_vec3"];
+    let known = [
+        "trainer/src/reads.rs",
+        "trainer/src/guard.rs",
+        "trainer/src/measured.rs",
+        "trainer/src/audit.rs",
+        "trainer/src/optimiser/",
+        "trainer/src/group/threads.rs",
+        "distillation/src/teacher/cached.rs",
+        "distillation/src/teacher/frozen.rs",
+    ];
+    for package in ["trainer", "distillation"] {
+        let found = lines_with(package, &reads);
+        let strange: Vec<&String> = found
+            .iter()
+            .filter(|line| !known.iter().any(|place| line.contains(place)))
+            .collect();
+        assert!(strange.is_empty(), "reads of the host: {strange:#?}");
+    }
+}
+
 #[test]
 fn every_draw_is_keyed() {
     let unkeyed = [

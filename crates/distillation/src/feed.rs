@@ -46,7 +46,7 @@ impl Feed {
             let reason = format!("these images are the part of rank {rank} of {world} already");
             return Err(Error::Shared { reason });
         }
-        if world == 0 || whole.batch % world != 0 {
+        if !whole.batch.is_multiple_of(world) {
             let reason = format!(
                 "batches of {} images cannot be dealt out evenly; make `batch_size` a multiple of {world}",
                 whole.batch

@@ -202,12 +202,12 @@ fn a_checkpoint_of_one_world_goes_on_in_another() {
     let whole = tempfile::tempdir().unwrap();
     let reference = run(&mut Net::new(1), &config(), whole.path()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let stop_after = |world: usize, polls: u64, folder: &Path| {
+    let stop_after = |(teller, world): (usize, usize), polls: u64, folder: &Path| {
         let folder = folder.to_owned();
         in_time(move || {
             ranks(world, 1, |group: &mut Member| {
-                // The last rank alone is told to stop.
-                let told = group.rank() + 1 == group.world();
+                // One rank alone is told to stop.
+                let told = group.rank() == teller;
                 let asked = Cell::new(0);
                 let raised = || {
                     asked.set(asked.get() + 1);
@@ -221,8 +221,12 @@ fn a_checkpoint_of_one_world_goes_on_in_another() {
         })
         .unwrap()
     };
-    for (world, polls, from, to) in [(2, 8, None, 8), (1, 9, Some(8), 16), (3, 6, Some(16), 21)] {
-        for outcome in stop_after(world, polls, folder.path()) {
+    for (who, polls, from, to) in [
+        ((1, 2), 8, None, 8),
+        ((0, 1), 9, Some(8), 16),
+        ((1, 3), 6, Some(16), 21),
+    ] {
+        for outcome in stop_after(who, polls, folder.path()) {
             assert_eq!(outcome.status, Status::Interrupted);
             assert_eq!((outcome.resumed_from, outcome.steps), (from, to));
         }
@@ -397,4 +401,50 @@ fn ranks_out_of_step_are_an_error_and_no_wait() {
         error.contains("3 numbers in f32, another 4 numbers"),
         "{error}"
     );
+}
+
+/// A group of one that remembers what it is told.
+#[derive(Default)]
+struct Told(Vec<String>);
+
+impl Group for Told {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn world(&self) -> usize {
+        1
+    }
+
+    fn sum(&mut self, flat: &Tensor) -> Result<Tensor> {
+        Ok(flat.clone())
+    }
+
+    fn any(&mut self, flag: bool) -> Result<bool> {
+        Ok(flag)
+    }
+
+    fn fail(&mut self, why: &str) {
+        self.0.push(why.to_owned());
+    }
+}
+
+#[test]
+fn a_group_is_told_why_a_rank_stops() {
+    for (fail_at, times) in [(Some(3), 1), (None, 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let quirks = Quirks {
+            fail_at,
+            ..Quirks::default()
+        };
+        let mut group = Told::default();
+        let ended = Trainer::new(&config(), folder.path())
+            .group(&mut group)
+            .run(&mut Net::with(1, quirks), &Silent);
+        assert_eq!(ended.is_err(), fail_at.is_some());
+        assert_eq!(group.0.len(), times);
+        if let Err(error) = ended {
+            assert_eq!(group.0, [error.to_string()]);
+        }
+    }
 }
