@@ -127,7 +127,7 @@ fn in_tensors(
         let squares = squares.to_dtype(dtype)?;
         let judged = Tensor::cat(&[&losses[0], &squares], 0)?;
         // Zero where all are finite, else NaN, which is not equal to itself.
-        let zero = (&judged - &judged)?.sum_all()?;
+        let zero = judged.sub(&judged)?.sum_all()?;
         let finite = zero.eq(&zero)?;
         let scale = match clip {
             Some(limit) => {
