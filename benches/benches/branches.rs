@@ -11,8 +11,8 @@ use common::{compare, var};
 use criterion::{Criterion, criterion_group, criterion_main};
 use spectralkd_base::random::Stream;
 use spectralkd_nn::{
-    Attention, DropPath, LayerNorm, Mlp, Params, Pass, PatchMerging, Residual, Result, Sublayer,
-    WindowAttention, Windows,
+    Attention, Builder, DropPath, Form, LayerNorm, Mlp, Params, Pass, PatchMerging, Residual,
+    Result, Sublayer, WindowAttention, Windows,
 };
 
 #[global_allocator]
@@ -25,7 +25,7 @@ fn branch(
     norm: &LayerNorm,
     layer: &impl Sublayer,
 ) -> Result<()> {
-    let residual = Residual::new(None, DropPath::new(0.0, "bench")?);
+    let residual = Residual::new(None, DropPath::new(0.0, "bench")?, Form::Kernels);
     let pass = Pass::eval();
     let one = || residual.branch(x, norm, layer, &pass);
     let layers = || residual.forward(x, &layer.forward(&norm.forward(x)?)?, &pass);
@@ -53,8 +53,12 @@ fn block(c: &mut Criterion, name: &str, x: &Var, heads: usize, side: Option<usiz
     let Some(side) = side else {
         return Ok(());
     };
-    let merging = PatchMerging::new(width, 2 * width, [side, side], 1e-5, vb.pp("downsample"))?;
-    let (fused, composed) = (|| merging.forward(x), || merging.forward_composed(x));
+    let merging = |form| {
+        let vb = Builder::from(vb.pp("downsample")).in_form(form);
+        PatchMerging::new(width, 2 * width, [side, side], 1e-5, vb)
+    };
+    let (fused, composed) = (merging(Form::Kernels)?, merging(Form::Composed)?);
+    let (fused, composed) = (|| fused.forward(x), || composed.forward(x));
     let name = format!("{name}/patch_merging");
     compare(c, &name, [("fused", &fused), ("composed", &composed)]);
     Ok(())

@@ -1,4 +1,4 @@
-//! Every layer of `nn` at real shapes, the fused operation beside candle's composed one,
+//! Every layer of `nn` at real shapes, on kernels ("fused") beside its composed form,
 //! forward ("fwd") and forward with backward ("both").
 //!
 //! `cargo bench -p spectralkd-benches --bench nn_layers -- 'deit_tiny/mlp'`
@@ -14,8 +14,8 @@ use common::var;
 use criterion::{Criterion, criterion_group, criterion_main};
 use spectralkd_base::random::Stream;
 use spectralkd_nn::{
-    Attention, ClassAttention, DropPath, Gelu, LayerNorm, LayerScale, Linear, Mlp, Params, Pass,
-    PatchEmbed, Residual, Result, TalkingHeadAttention, tokens,
+    Attention, Builder, ClassAttention, DropPath, Form, LayerNorm, LayerScale, Linear, Mlp, Params,
+    Pass, PatchEmbed, Residual, Result, TalkingHeadAttention, gelu, tokens,
 };
 
 #[global_allocator]
@@ -56,14 +56,19 @@ const SHAPES: [Shape; 2] = [
     },
 ];
 
-/// Times the fused and the composed form of one layer.
-fn compare(
+/// Times both forms of one layer, which `new` builds with a builder of the form.
+fn compare<L>(
     c: &mut Criterion,
     name: &str,
-    fused: impl Fn() -> Result<Tensor>,
-    composed: impl Fn() -> Result<Tensor>,
-) {
+    vb: &Builder,
+    new: impl Fn(Builder) -> Result<L>,
+    forward: impl Fn(&L) -> Result<Tensor>,
+) -> Result<()> {
+    let new = |form| new(vb.clone().in_form(form));
+    let (fused, composed) = (new(Form::Kernels)?, new(Form::Composed)?);
+    let (fused, composed) = (|| forward(&fused), || forward(&composed));
     common::compare(c, name, [("fused", &fused), ("composed", &composed)]);
+    Ok(())
 }
 
 fn layers(c: &mut Criterion, shape: &Shape) -> Result<()> {
@@ -79,43 +84,39 @@ fn layers(c: &mut Criterion, shape: &Shape) -> Result<()> {
     } = shape;
     let (patches, name) = (edge * edge, shape.name);
     let params = Params::new();
-    let vb = params.builder(&Stream::new(1, "init"), DType::F32, &Device::Cpu);
+    let vb = Builder::from(params.builder(&Stream::new(1, "init"), DType::F32, &Device::Cpu));
     let x = var("bench", &[batch, patches + 1, width]);
     let h = var("bench", &[batch, patches + 1, hidden]);
 
-    compare(
-        c,
-        &format!("{name}/gelu"),
-        || Gelu.forward(&h),
-        || Gelu.forward_composed(&h),
-    );
+    let form = |vb: Builder| Ok(vb.form());
+    compare(c, &format!("{name}/gelu"), &vb, form, |form| {
+        gelu(&h, *form)
+    })?;
 
-    let norm = LayerNorm::new(width, 1e-6, vb.pp("norm"))?;
     compare(
         c,
         &format!("{name}/layer_norm"),
-        || norm.forward(&x),
-        || norm.forward_composed(&x),
-    );
+        &vb,
+        |vb| LayerNorm::new(width, 1e-6, vb.pp("norm")),
+        |norm| norm.forward(&x),
+    )?;
 
-    let linear = Linear::new(width, 3 * width, true, vb.pp("qkv"))?;
     compare(
         c,
         &format!("{name}/linear"),
-        || linear.forward(&x),
-        || linear.forward_composed(&x),
-    );
+        &vb,
+        |vb| Linear::new(width, 3 * width, true, vb.pp("qkv")),
+        |linear| linear.forward(&x),
+    )?;
 
-    let mlp = Mlp::new(width, hidden, vb.pp("mlp"))?;
     compare(
         c,
         &format!("{name}/mlp"),
-        || mlp.forward(&x),
-        || mlp.forward_composed(&x),
-    );
+        &vb,
+        |vb| Mlp::new(width, hidden, vb.pp("mlp")),
+        |mlp| mlp.forward(&x),
+    )?;
 
-    let scale = LayerScale::new(width, 0.1, "gamma_1", vb.clone())?;
-    let residual = Residual::new(Some(scale), DropPath::new(0.1, "bench")?);
     let (step, keys) = (
         Stream::new(1, "drop path"),
         (0..batch as u64).collect::<Vec<_>>(),
@@ -125,11 +126,16 @@ fn layers(c: &mut Criterion, shape: &Shape) -> Result<()> {
     compare(
         c,
         &format!("{name}/residual"),
-        || residual.forward(&x, &branch, &pass),
-        || residual.forward_composed(&x, &branch, &pass),
-    );
+        &vb,
+        |vb| {
+            let form = vb.form();
+            let scale = LayerScale::new(width, 0.1, "gamma_1", vb)?;
+            let drop = DropPath::new(0.1, "bench")?;
+            Ok(Residual::new(Some(scale), drop, form))
+        },
+        |residual| residual.forward(&x, &branch, &pass),
+    )?;
 
-    let embed = PatchEmbed::new(image_channels, width, patch, vb.pp("patch_embed"))?;
     let images = var(
         "bench",
         &[batch, image_channels, edge * patch, edge * patch],
@@ -138,48 +144,42 @@ fn layers(c: &mut Criterion, shape: &Shape) -> Result<()> {
     compare(
         c,
         &format!("{name}/patch_embed"),
-        || embed.forward(&images),
-        || embed.forward_composed(&images),
-    );
+        &vb,
+        |vb| PatchEmbed::new(image_channels, width, patch, vb.pp("patch_embed")),
+        |embed| embed.forward(&images),
+    )?;
 
     let prefix = var("bench", &[1, 1, width]);
     let position = var("bench", &[1, patches + 1, width]);
     let patch_tokens = var("bench", &[batch, patches, width]);
-    compare(
-        c,
-        &format!("{name}/assemble_tokens"),
-        || tokens::assemble(&patch_tokens, Some(&prefix), &position),
-        || tokens::assemble_composed(&patch_tokens, Some(&prefix), &position),
-    );
-    compare(
-        c,
-        &format!("{name}/tokens_to_map"),
-        || tokens::to_map(&x, 1, [edge, edge]),
-        || tokens::to_map_composed(&x, 1, [edge, edge]),
-    );
+    compare(c, &format!("{name}/assemble_tokens"), &vb, form, |form| {
+        tokens::assemble(&patch_tokens, Some(&prefix), &position, *form)
+    })?;
+    compare(c, &format!("{name}/tokens_to_map"), &vb, form, |form| {
+        tokens::to_map(&x, 1, [edge, edge], *form)
+    })?;
 
-    let attention = Attention::new(width, heads, true, vb.pp("attn"))?;
     compare(
         c,
         &format!("{name}/attention"),
-        || attention.forward(&x),
-        || attention.forward_composed(&x),
-    );
-    let talking = TalkingHeadAttention::new(width, heads, true, vb.pp("talking"))?;
+        &vb,
+        |vb| Attention::new(width, heads, true, vb.pp("attn")),
+        |attention| attention.forward(&x),
+    )?;
     compare(
         c,
         &format!("{name}/talking_heads"),
-        || talking.forward(&x),
-        || talking.forward_composed(&x),
-    );
-    let class = ClassAttention::new(width, heads, true, vb.pp("class"))?;
+        &vb,
+        |vb| TalkingHeadAttention::new(width, heads, true, vb.pp("talking")),
+        |talking| talking.forward(&x),
+    )?;
     compare(
         c,
         &format!("{name}/class_attention"),
-        || class.forward(&x),
-        || class.forward_composed(&x),
-    );
-    Ok(())
+        &vb,
+        |vb| ClassAttention::new(width, heads, true, vb.pp("class")),
+        |class| class.forward(&x),
+    )
 }
 
 fn all(c: &mut Criterion) {

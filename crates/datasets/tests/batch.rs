@@ -19,8 +19,13 @@ fn grey() -> Normalise {
     }
 }
 
+/// The values, which are the same to the bit out of candle's operations.
 fn render(render: &Render, batch: &Batch) -> Vec<f32> {
-    floats(&render.render(batch, &Device::Cpu).unwrap())
+    let values = floats(&render.render(batch, &Device::Cpu).unwrap());
+    let composed = floats(&render.render_composed(batch, &Device::Cpu).unwrap());
+    let bits = |values: &[f32]| -> Vec<u32> { values.iter().map(|x| x.to_bits()).collect() };
+    assert_eq!(bits(&values), bits(&composed));
+    values
 }
 
 fn draws() -> impl Iterator<Item = (String, String)> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
-use spectralkd_nn::Pass;
+use spectralkd_nn::{Builder, Pass};
 
 use crate::cait::Cait;
 use crate::deit::Deit;
@@ -104,7 +104,7 @@ impl VisionModel for Described {
     }
 }
 
-pub(crate) fn build(config: &ModelConfig, vb: VarBuilder) -> Result<Box<dyn VisionModel>> {
+pub(crate) fn build(config: &ModelConfig, vb: Builder) -> Result<Box<dyn VisionModel>> {
     let info = info(config)?;
     Ok(Box::new(Described {
         network: network(config, vb)?,
@@ -112,7 +112,7 @@ pub(crate) fn build(config: &ModelConfig, vb: VarBuilder) -> Result<Box<dyn Visi
     }))
 }
 
-fn network(config: &ModelConfig, vb: VarBuilder) -> Result<Box<dyn Network>> {
+fn network(config: &ModelConfig, vb: Builder) -> Result<Box<dyn Network>> {
     Ok(match config {
         ModelConfig::Deit(config) => Box::new(Deit::new(config, vb)?),
         ModelConfig::Cait(config) => Box::new(Cait::new(config, vb)?),
@@ -154,7 +154,7 @@ pub(crate) fn parameters(config: &ModelConfig) -> Result<BTreeMap<String, Vec<us
     };
     network(
         config,
-        VarBuilder::from_backend(Box::new(recorder), DType::F32, Device::Cpu),
+        VarBuilder::from_backend(Box::new(recorder), DType::F32, Device::Cpu).into(),
     )?;
     let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(asked.clone())

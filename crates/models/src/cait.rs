@@ -2,8 +2,7 @@
 //! al. 2021, "Going deeper with image transformers"), as timm's `Cait`.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use spectralkd_nn::Pass;
+use spectralkd_nn::{Builder, Pass};
 
 use crate::assembly::{Chosen, Network, Outline};
 use crate::parts::{Block, BlockStyle, ClassBlock, ClassToken, Head, Mixing, Stem, Trunk};
@@ -21,7 +20,7 @@ pub(crate) struct Cait {
 }
 
 impl Cait {
-    pub fn new(config: &CaitConfig, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: &CaitConfig, vb: Builder) -> Result<Self> {
         let sizes = config.sizes()?;
         let (width, mixing) = (sizes.block.width, Mixing::TalkingHeads);
         let style = BlockStyle {

@@ -3,8 +3,7 @@
 //! `VisionTransformerDistilled`.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use spectralkd_nn::Pass;
+use spectralkd_nn::{Builder, Pass};
 
 use crate::assembly::{Chosen, Network, Outline, linspace};
 use crate::parts::{Block, BlockStyle, Head, Mixing, Stem, Trunk};
@@ -22,7 +21,7 @@ pub(crate) struct Deit {
 }
 
 impl Deit {
-    pub fn new(config: &DeitConfig, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: &DeitConfig, vb: Builder) -> Result<Self> {
         let (sizes, distilled) = (config.sizes()?, config.distilled);
         let (width, prefix) = (sizes.block.width, config.prefix());
         let drop = |block| linspace(sizes.drop_path, block, sizes.depth);

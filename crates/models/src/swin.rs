@@ -3,8 +3,7 @@
 //! windows"), as timm's `SwinTransformer`.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use spectralkd_nn::Pass;
+use spectralkd_nn::{Builder, Pass};
 
 use crate::assembly::{Chosen, Network, Outline, linspace};
 use crate::parts::{BlockStyle, Head, Stage, Stem};
@@ -23,7 +22,7 @@ pub(crate) struct Swin {
 }
 
 impl Swin {
-    pub fn new(config: &SwinConfig, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: &SwinConfig, vb: Builder) -> Result<Self> {
         let sizes = config.sizes()?;
         let (first, last) = ends(&sizes);
         let blocks = sizes.stages.iter().map(|stage| stage.depth).sum();

@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use configs::families;
 use spectralkd_base::random::Stream;
 use spectralkd_models::{Error, ModelConfig, Output, Taps, VisionModel, weights};
-use spectralkd_nn::{Params, Pass};
+use spectralkd_nn::{Builder, Form, Params, Pass, params};
 use spectralkd_testing::relative;
 
 const CPU: Device = Device::Cpu;
@@ -60,6 +60,31 @@ fn features_and_logits_are_those_of_f32_to_a_percent() {
         }
         let off = relative(&got.logits, &want.logits);
         assert!(off < 1e-2, "{family}, logits: off by {off:e}");
+    }
+}
+
+/// On other devices the weights stay tensors, and results are rounded too.
+#[test]
+fn composed_features_and_logits_are_near_as_well() {
+    for config in families() {
+        let (tensors, images) = (tensors(&config), images(&config));
+        let single = weights::into_frozen(&config, tensors.clone(), &CPU).unwrap();
+        let mixes = |name: &str| name.contains("proj_l") || name.contains("proj_w");
+        let halved = tensors.into_iter().map(|(name, tensor)| {
+            let half = tensor.rank() == 2 && name.ends_with(".weight") && !mixes(&name);
+            let dtype = if half { DType::BF16 } else { DType::F32 };
+            (name, tensor.to_dtype(dtype).unwrap())
+        });
+        let builder = Builder::from(params::frozen_bf16(halved.collect(), &CPU));
+        let half = config.build(builder.in_form(Form::Composed)).unwrap();
+        let (want, got) = (forward(&*single, &images), forward(&*half, &images));
+        let family = config.family();
+        let maps = got.features.iter().zip(&want.features);
+        let maps = maps.map(|((_, got), (_, want))| (got, want));
+        for (got, want) in maps.chain([(&got.logits, &want.logits)]) {
+            let off = relative(got, want);
+            assert!((1e-4..2e-2).contains(&off), "{family}: off by {off:e}");
+        }
     }
 }
 

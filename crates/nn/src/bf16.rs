@@ -19,11 +19,6 @@ pub(crate) fn pack(weight: &Tensor, bias: Option<Tensor>) -> Result<Parameters> 
             "parameters that are trained cannot be packed; train in f32",
         ));
     }
-    if !weight.device().is_cpu() {
-        return Err(refuse(
-            "there are kernels for the CPU alone; use f32 weights",
-        ));
-    }
     if bias.as_ref().is_some_and(|bias| bias.dtype() != DType::F32) {
         return Err(refuse("the bias must be f32"));
     }

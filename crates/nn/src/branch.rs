@@ -34,7 +34,7 @@ pub trait Sublayer {
 pub struct Operations(pub(crate) Chain);
 
 impl Residual {
-    /// x + drop_path(gamma * layer(norm(x))) of `x` [B, ..., C]; same shape. On a CPU, the
+    /// x + drop_path(gamma * layer(norm(x))) of `x` [B, ..., C]; same shape. With kernels, the
     /// branch is one operation where the layer allows it: the results and gradients are those
     /// of the layers one by one, with less memory and fewer additions in between.
     ///
@@ -44,13 +44,13 @@ impl Residual {
     /// ```
     /// use candle_core::{DType, Device, Tensor};
     /// use spectralkd_base::random::Stream;
-    /// use spectralkd_nn::{DropPath, LayerNorm, Mlp, Params, Pass, Residual};
+    /// use spectralkd_nn::{DropPath, Form, LayerNorm, Mlp, Params, Pass, Residual};
     ///
     /// let params = Params::new();
     /// let vb = params.builder(&Stream::new(7, "init"), DType::F32, &Device::Cpu);
     /// let norm = LayerNorm::new(48, 1e-6, vb.pp("norm2"))?;
     /// let mlp = Mlp::new(48, 192, vb.pp("mlp"))?;
-    /// let residual = Residual::new(None, DropPath::new(0.0, "blocks.0.mlp")?);
+    /// let residual = Residual::new(None, DropPath::new(0.0, "blocks.0.mlp")?, Form::Kernels);
     ///
     /// let x = Tensor::ones((2, 50, 48), DType::F32, &Device::Cpu)?;
     /// let y = residual.branch(&x, &norm, &mlp, &Pass::eval())?;

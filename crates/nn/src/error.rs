@@ -29,7 +29,7 @@ pub enum Error {
     },
     /// A custom operation has no kernel for this type of number.
     #[error(
-        "{op} has CPU kernels for F32 and F64, not for {dtype:?}: convert the operands with `to_dtype` first"
+        "{op} has CPU kernels for F32, not for {dtype:?}: convert the operands with `to_dtype` first, or build the layer for {dtype:?}"
     )]
     DType {
         /// The operation.

@@ -1,14 +1,13 @@
 //! Differentiable layers for Vision Transformers with fused CPU kernels.
 //!
-//! Every layer is built by `new(sizes..., vb)` from a `candle_nn::VarBuilder`, with timm's
-//! parameter names below it, and computes with `forward`. Its operation has three forms:
-//! on f32 CPU tensors a hand-written kernel, forward and backward ([`kernels`]: rayon,
-//! vector code chosen at run time); on f64 CPU tensors a scalar twin that follows the
-//! formula ([`scalar`]), so that finite differences can check a whole model; on other
-//! devices `forward_composed`, the same out of candle's own differentiable operations. The
-//! tests hold the three to each other.
+//! Every layer is built by `new(sizes..., vb)` from a `candle_nn::VarBuilder` or a [`Builder`], with
+//! timm's parameter names below it, and computes with `forward` in one of two forms ([`Form`]),
+//! chosen when it is built: hand-written kernels, forward and backward ([`kernels`]: rayon, vector
+//! code chosen at run time), for f32 on a CPU; candle's own differentiable operations for every other
+//! device and type. The tests hold the two to each other: in f64 the composed form is the reference of
+//! the kernels, checked by finite differences.
 //!
-//! - [`Linear`], [`LayerNorm`], [`Gelu`], [`Mlp`], [`PatchEmbed`], [`PatchMerging`];
+//! - [`Linear`], [`LayerNorm`], [`gelu()`], [`Mlp`], [`PatchEmbed`], [`PatchMerging`];
 //! - [`attention`]: softmax attention, talking heads, class attention, shifted windows;
 //! - [`Residual`]: a branch around a [`Sublayer`], or the end of one, with [`LayerScale`] and
 //!   [`DropPath`];
@@ -26,14 +25,14 @@
 //! ```
 //! use candle_core::{DType, Device, Tensor};
 //! use spectralkd_base::random::Stream;
-//! use spectralkd_nn::{DropPath, LayerNorm, Mlp, Params, Pass, Residual};
+//! use spectralkd_nn::{DropPath, Form, LayerNorm, Mlp, Params, Pass, Residual};
 //!
 //! // Half a transformer block: x + drop_path(mlp(norm(x))).
 //! let params = Params::new();
 //! let vb = params.builder(&Stream::new(7, "init"), DType::F32, &Device::Cpu);
 //! let norm = LayerNorm::new(48, 1e-6, vb.pp("norm2"))?;
 //! let mlp = Mlp::new(48, 192, vb.pp("mlp"))?;
-//! let residual = Residual::new(None, DropPath::new(0.1, "blocks.0.mlp")?);
+//! let residual = Residual::new(None, DropPath::new(0.1, "blocks.0.mlp")?, Form::Kernels);
 //!
 //! let step = Stream::new(7, "drop path").at(0);
 //! let pass = Pass::train(&step, &[3, 14]); // the samples that make up the batch
@@ -50,11 +49,11 @@
 pub mod attention;
 pub mod kernels;
 pub mod params;
-pub mod scalar;
 pub mod tokens;
 
 mod bf16;
 mod branch;
+mod builder;
 mod chain;
 mod drop_path;
 mod error;
@@ -69,9 +68,10 @@ mod residual;
 
 pub use attention::{Attention, ClassAttention, TalkingHeadAttention, WindowAttention, Windows};
 pub use branch::{Operations, Sublayer};
+pub use builder::{Builder, Form};
 pub use drop_path::DropPath;
 pub use error::{Error, Result};
-pub use gelu::Gelu;
+pub use gelu::gelu;
 pub use layer_norm::LayerNorm;
 pub use linear::{LINEAR_INIT, Linear};
 pub use mlp::Mlp;

@@ -2,19 +2,18 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use candle_core::{CpuStorage, DType, Shape, Tensor, WithDType};
-use candle_nn::VarBuilder;
+use candle_core::{CpuStorage, Shape, Tensor};
 
 use crate::bf16;
+use crate::builder::{Builder, Form};
 use crate::chain::{Chain, Gradients, Operation, Stored, apply};
 use crate::error::{Error, Result};
-use crate::gelu::Gelu;
+use crate::gelu;
 use crate::kernels::linear::{Wanted, WeightNumbers};
 use crate::kernels::mlp::{self as kernel, Parameters};
 use crate::kernels::simd;
-use crate::kernels::storage::{Numbers, cpu, numbers, slice, tensor, unsupported, wanted};
+use crate::kernels::storage::{cpu, numbers, only_f32, slice, tensor, wanted};
 use crate::linear::Linear;
-use crate::scalar::mlp as twin;
 
 /// fc2(gelu(fc1(x))) over the last axis (timm's `Mlp` without dropout), as one operation.
 ///
@@ -23,12 +22,14 @@ use crate::scalar::mlp as twin;
 pub struct Mlp {
     fc1: Linear,
     fc2: Linear,
+    form: Form,
 }
 
 impl Mlp {
     /// From `channels` to `hidden` numbers and back, with the parameters `fc1.weight`
     /// [hidden, channels], `fc1.bias`, `fc2.weight` [channels, hidden], `fc2.bias`.
-    pub fn new(channels: usize, hidden: usize, vb: VarBuilder) -> Result<Self> {
+    pub fn new<'a>(channels: usize, hidden: usize, vb: impl Into<Builder<'a>>) -> Result<Self> {
+        let vb = vb.into();
         let fc1 = Linear::new(channels, hidden, true, vb.pp("fc1"))?;
         let fc2 = Linear::new(hidden, channels, true, vb.pp("fc2"))?;
         if fc1.packed().is_some() != fc2.packed().is_some() {
@@ -37,10 +38,11 @@ impl Mlp {
                 reason: "both weights must be of that type, or none".into(),
             });
         }
-        Ok(Self { fc1, fc2 })
+        let form = vb.form();
+        Ok(Self { fc1, fc2, form })
     }
 
-    /// The result, same shape, for `x` [..., channels]. F32 or F64 on a CPU.
+    /// The result, same shape, for `x` [..., channels].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         if let Some(links) = self.links(x)? {
             return Ok(apply(links, None, x)?);
@@ -48,16 +50,16 @@ impl Mlp {
         if let (Some(first), Some(second)) = (self.fc1.packed(), self.fc2.packed()) {
             return bf16::mlp(x, first, second);
         }
-        self.forward_composed(x)
+        self.composed(x)
     }
 
-    /// The layer as a link, where it has a kernel for `x`.
+    /// The layer as a link, where it has a kernel.
     pub(crate) fn links(&self, x: &Tensor) -> Result<Option<Chain>> {
         self.fc1.check(x)?;
         let (Some(first), Some(second)) = (self.fc1.parameters(), self.fc2.parameters()) else {
             return Ok(None);
         };
-        if !x.device().is_cpu() {
+        if self.form == Form::Composed {
             return Ok(None);
         }
         let hidden = Mutex::default();
@@ -68,10 +70,8 @@ impl Mlp {
         })]))
     }
 
-    /// The same out of candle's own operations: the path of other devices.
-    pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
-        let h = self.fc1.forward_composed(x)?;
-        self.fc2.forward_composed(&Gelu.forward_composed(&h)?)
+    fn composed(&self, x: &Tensor) -> Result<Tensor> {
+        self.fc2.forward(&gelu::composed(&self.fc1.forward(x)?)?)
     }
 }
 
@@ -106,14 +106,8 @@ impl MlpOp {
         }))
     }
 
-    /// The same as the twin takes them: w1, b1, w2, b2.
-    fn numbers(&self) -> candle_core::Result<[Numbers<'_, f64>; 4]> {
-        let ([w1, b1], [w2, b2]) = (&self.first, &self.second);
-        Ok([numbers(w1)?, numbers(b1)?, numbers(w2)?, numbers(b2)?])
-    }
-
     /// The gradients of the parameters out of one vector of them all.
-    fn split<T: WithDType>(&self, sums: Vec<T>) -> candle_core::Result<Vec<Option<Tensor>>> {
+    fn split(&self, sums: Vec<f32>) -> candle_core::Result<Vec<Option<Tensor>>> {
         let (mut start, len) = (0, sums.len());
         let sums = tensor(sums, len)?;
         let parameters = self.parameters();
@@ -132,33 +126,14 @@ impl Operation for MlpOp {
     }
 
     fn forward(&self, x: Stored<'_>, keep: bool) -> candle_core::Result<(CpuStorage, Shape)> {
-        let y = match x.0 {
-            CpuStorage::F32(_) => {
-                let numbers = slice(x.0, x.1)?;
-                let (y, h) =
-                    self.with_parameters(|p| kernel::forward(simd::best(), p, &numbers, keep))?;
-                *self.hidden() = keep.then_some(h);
-                CpuStorage::F32(y)
-            }
-            CpuStorage::F64(_) => {
-                let [w1, b1, w2, b2] = &self.numbers()?;
-                let (first, second) = ((&**w1, &**b1), (&**w2, &**b2));
-                let parameters = twin::Parameters { first, second };
-                CpuStorage::F64(twin::forward(parameters, &slice(x.0, x.1)?))
-            }
-            _ => return Err(unsupported("mlp", x.0)),
-        };
-        Ok((y, x.1.shape().clone()))
+        only_f32("mlp", x.0)?;
+        let numbers = slice(x.0, x.1)?;
+        let (y, h) = self.with_parameters(|p| kernel::forward(simd::best(), p, &numbers, keep))?;
+        *self.hidden() = keep.then_some(h);
+        Ok((CpuStorage::F32(y), x.1.shape().clone()))
     }
 
     fn backward(&self, x: &Tensor, dy: &Tensor) -> candle_core::Result<Gradients> {
-        if x.dtype() == DType::F64 {
-            let [w1, b1, w2, b2] = &self.numbers()?;
-            let (first, second) = ((&**w1, &**b1), (&**w2, &**b2));
-            let parameters = twin::Parameters { first, second };
-            let (dx, sums) = twin::backward(parameters, &numbers(x)?, &numbers(dy)?);
-            return Ok((wanted(x, tensor(dx, x.shape())?), self.split(sums)?));
-        }
         let want = Wanted {
             dx: x.track_op(),
             sums: self.parameters().iter().any(Tensor::track_op),

@@ -1,14 +1,14 @@
 //! Images to rows of patch embeddings.
 
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
-use candle_nn::{Init, VarBuilder};
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
+use candle_nn::Init;
 
+use crate::builder::{Builder, Form};
 use crate::error::{Error, Result};
 use crate::kernels::linear::Wanted;
 use crate::kernels::patches::{self as kernel, Grid};
 use crate::kernels::simd;
-use crate::kernels::storage::{numbers, slice, tensor, unsupported, wanted};
-use crate::scalar::patches as twin;
+use crate::kernels::storage::{numbers, only_f32, slice, tensor, wanted};
 
 /// Cuts images into square patches and maps each linearly: the convolution whose stride is
 /// its kernel (timm's `PatchEmbed` with `flatten`), as a product of matrices.
@@ -19,6 +19,7 @@ pub struct PatchEmbed {
     weight: Tensor,
     bias: Tensor,
     patch: usize,
+    form: Form,
 }
 
 impl PatchEmbed {
@@ -26,7 +27,12 @@ impl PatchEmbed {
     /// numbers, with the parameters `proj.weight` [embed_dim, in_chans, patch, patch] and
     /// `proj.bias` `[embed_dim]`, both uniform in +-1 / sqrt(in_chans patch^2) at first (a
     /// convolution's default in PyTorch, which timm leaves).
-    pub fn new(in_chans: usize, embed_dim: usize, patch: usize, vb: VarBuilder) -> Result<Self> {
+    pub fn new<'a>(
+        in_chans: usize,
+        embed_dim: usize,
+        patch: usize,
+        vb: impl Into<Builder<'a>>,
+    ) -> Result<Self> {
         if in_chans * embed_dim * patch == 0 {
             return Err(Error::Config {
                 layer: "PatchEmbed",
@@ -41,26 +47,26 @@ impl PatchEmbed {
             lo: -bound,
             up: bound,
         };
-        let vb = vb.pp("proj");
+        let vb = vb.into().pp("proj");
         Ok(Self {
-            weight: vb.get_with_hints((embed_dim, in_chans, patch, patch), "weight", init)?,
-            bias: vb.get_with_hints(embed_dim, "bias", init)?,
+            weight: vb.get((embed_dim, in_chans, patch, patch), "weight", init)?,
+            bias: vb.get(embed_dim, "bias", init)?,
             patch,
+            form: vb.form(),
         })
     }
 
     /// The patches of `images` [B, C, H, W] as [B, H/p * W/p, embed_dim], row by row of the
-    /// image. H and W must be multiples of the patch size. F32 or F64 on a CPU.
+    /// image. H and W must be multiples of the patch size.
     pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
         self.check(images)?;
-        if !images.device().is_cpu() {
-            return self.forward_composed(images);
+        if self.form == Form::Composed {
+            return self.composed(images);
         }
         Ok(images.apply_op3(&self.weight, &self.bias, PatchOp)?)
     }
 
-    /// The same out of candle's own operations: the path of other devices.
-    pub fn forward_composed(&self, images: &Tensor) -> Result<Tensor> {
+    fn composed(&self, images: &Tensor) -> Result<Tensor> {
         self.check(images)?;
         let (batch, channels, height, width) = images.dims4()?;
         let (p, outputs) = (self.patch, self.bias.elem_count());
@@ -126,20 +132,10 @@ impl CustomOp3 for PatchOp {
             grid.patches(),
             bias_layout.shape().elem_count(),
         );
-        let y = match images {
-            CpuStorage::F32(_) => {
-                let (weight, bias) = (slice(weight, weight_layout)?, slice(bias, bias_layout)?);
-                let images = slice(images, images_layout)?;
-                CpuStorage::F32(kernel::forward(grid, &images, &weight, &bias))
-            }
-            CpuStorage::F64(_) => {
-                let (weight, bias) = (slice(weight, weight_layout)?, slice(bias, bias_layout)?);
-                let images = slice(images, images_layout)?;
-                CpuStorage::F64(twin::forward(grid, &images, &weight, &bias))
-            }
-            _ => return Err(unsupported(self.name(), images)),
-        };
-        Ok((y, shape.into()))
+        only_f32(self.name(), images)?;
+        let (weight, bias) = (slice(weight, weight_layout)?, slice(bias, bias_layout)?);
+        let y = kernel::forward(grid, &slice(images, images_layout)?, &weight, &bias);
+        Ok((CpuStorage::F32(y), shape.into()))
     }
 
     fn bwd(
@@ -155,28 +151,17 @@ impl CustomOp3 for PatchOp {
             dx: images.track_op(),
             sums: weight.track_op() || bias.track_op(),
         };
-        let (dimages, sums) = if images.dtype() == DType::F64 {
-            let (pixels, w, dy) = (numbers::<f64>(images)?, numbers(weight)?, numbers(dy)?);
-            let (dimages, sums) = twin::backward(grid, &pixels, &w, &dy);
-            let len = sums.len();
-            (
-                Some(tensor(dimages, images.shape())?),
-                Some(tensor(sums, len)?),
-            )
-        } else {
-            let (pixels, w, dy) = (numbers(images)?, numbers(weight)?, numbers(dy)?);
-            let (dimages, sums) = kernel::backward(simd::best(), grid, &pixels, &w, &dy, want);
-            let len = sums.len();
-            (
-                want.dx
-                    .then(|| tensor(dimages, images.shape()))
-                    .transpose()?,
-                want.sums.then(|| tensor(sums, len)).transpose()?,
-            )
-        };
-        let Some(sums) = sums else {
+        let (pixels, w, dy) = (numbers(images)?, numbers(weight)?, numbers(dy)?);
+        let (dimages, sums) = kernel::backward(simd::best(), grid, &pixels, &w, &dy, want);
+        let dimages = want
+            .dx
+            .then(|| tensor(dimages, images.shape()))
+            .transpose()?;
+        if !want.sums {
             return Ok((dimages, None, None));
-        };
+        }
+        let len = sums.len();
+        let sums = tensor(sums, len)?;
         let at = weight.elem_count();
         let dw = sums.narrow(0, 0, at)?.reshape(weight.shape())?;
         let db = sums.narrow(0, at, bias.elem_count())?;

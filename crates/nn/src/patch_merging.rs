@@ -1,8 +1,8 @@
 //! Halving a map between the stages of a Swin transformer.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
 
+use crate::builder::{Builder, Form};
 use crate::error::{Error, Result};
 use crate::layer_norm::LayerNorm;
 use crate::linear::Linear;
@@ -15,6 +15,7 @@ pub struct PatchMerging {
     norm: LayerNorm,
     reduction: Linear,
     map: [usize; 2],
+    form: Form,
 }
 
 impl PatchMerging {
@@ -24,13 +25,14 @@ impl PatchMerging {
     ///
     /// # Errors
     /// If a size is 0, or the builder lacks a parameter.
-    pub fn new(
+    pub fn new<'a>(
         dim: usize,
         outputs: usize,
         map: [usize; 2],
         eps: f64,
-        vb: VarBuilder,
+        vb: impl Into<Builder<'a>>,
     ) -> Result<Self> {
+        let vb = vb.into();
         if dim == 0 || outputs == 0 || map.contains(&0) {
             return Err(Error::Config {
                 layer: "PatchMerging",
@@ -44,6 +46,7 @@ impl PatchMerging {
             norm: LayerNorm::new(4 * dim, eps, vb.pp("norm"))?,
             reduction: Linear::new(4 * dim, outputs, false, vb.pp("reduction"))?,
             map,
+            form: vb.form(),
         })
     }
 
@@ -52,21 +55,12 @@ impl PatchMerging {
         self.map.map(|side| side.div_ceil(2))
     }
 
-    /// Tokens [B, H W, dim] to tokens [B, ceil(H / 2) ceil(W / 2), outputs]. F32 or F64 on
-    /// a CPU.
+    /// Tokens [B, H W, dim] to tokens [B, ceil(H / 2) ceil(W / 2), outputs].
     ///
     /// # Errors
     /// If the tensor has another shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let merged = tokens::merge(x, self.map)?;
+        let merged = tokens::merge(x, self.map, self.form)?;
         self.reduction.forward(&self.norm.forward(&merged)?)
-    }
-
-    /// The same out of candle's own operations: the path of other devices.
-    pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
-        let merged = self
-            .norm
-            .forward_composed(&tokens::merge_composed(x, self.map)?)?;
-        self.reduction.forward_composed(&merged)
     }
 }

@@ -1,16 +1,16 @@
 //! Residual connections with LayerScale and drop path.
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
-use candle_nn::{Init, VarBuilder};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
+use candle_nn::Init;
 
+use crate::builder::{Builder, Form};
 use crate::chain::{End, Stored};
 use crate::drop_path::DropPath;
 use crate::error::{Error, Result};
 use crate::kernels::residual::{self as kernel, Factors};
 use crate::kernels::simd;
-use crate::kernels::storage::{numbers, slice, tensor, unsupported, wanted};
+use crate::kernels::storage::{numbers, only_f32, slice, tensor, wanted};
 use crate::pass::Pass;
-use crate::scalar::residual as twin;
 
 /// LayerScale: a trainable factor per channel (Touvron et al. 2021, "Going deeper with
 /// image transformers", equation 4).
@@ -23,8 +23,13 @@ impl LayerScale {
     /// The parameter `name`, `[channels]`, of `init` everywhere at first. timm calls it
     /// `gamma_1` and `gamma_2` in CaiT's blocks and starts deep models at 1e-5; shallow
     /// models want about 0.1.
-    pub fn new(channels: usize, init: f64, name: &str, vb: VarBuilder) -> Result<Self> {
-        let gamma = vb.get_with_hints(channels, name, Init::Const(init))?;
+    pub fn new<'a>(
+        channels: usize,
+        init: f64,
+        name: &str,
+        vb: impl Into<Builder<'a>>,
+    ) -> Result<Self> {
+        let gamma = vb.into().get(channels, name, Init::Const(init))?;
         Ok(Self { gamma })
     }
 
@@ -39,18 +44,19 @@ impl LayerScale {
 pub struct Residual {
     scale: Option<LayerScale>,
     drop: DropPath,
+    form: Form,
 }
 
 impl Residual {
     /// A connection with or without LayerScale.
-    pub fn new(scale: Option<LayerScale>, drop: DropPath) -> Self {
-        Self { scale, drop }
+    pub fn new(scale: Option<LayerScale>, drop: DropPath, form: Form) -> Self {
+        Self { scale, drop, form }
     }
 
-    /// x + drop_path(gamma * branch), both [B, ..., C]; same shape. F32 or F64 on a CPU.
+    /// x + drop_path(gamma * branch), both [B, ..., C]; same shape.
     pub fn forward(&self, x: &Tensor, branch: &Tensor, pass: &Pass) -> Result<Tensor> {
         let factors = self.prepare(x, branch, pass)?;
-        if !x.device().is_cpu() {
+        if self.form == Form::Composed {
             return self.compose(x, branch, factors);
         }
         let op = ResidualOp { factors };
@@ -68,11 +74,6 @@ impl Residual {
             },
             gamma: self.scale.as_ref().map(|scale| scale.gamma.clone()),
         })
-    }
-
-    /// The same out of candle's own operations: the path of other devices.
-    pub fn forward_composed(&self, x: &Tensor, branch: &Tensor, pass: &Pass) -> Result<Tensor> {
-        self.compose(x, branch, self.prepare(x, branch, pass)?)
     }
 
     fn compose(&self, x: &Tensor, branch: &Tensor, factors: Option<Vec<f64>>) -> Result<Tensor> {
@@ -126,24 +127,13 @@ impl ResidualOp {
         z: Stored<'_>,
         gamma: Option<Stored<'_>>,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let channels = x.1.dims().last().copied().unwrap_or(1);
-        let y = match x.0 {
-            CpuStorage::F32(_) => {
-                let gamma = gamma.map(|g| slice(g.0, g.1)).transpose()?;
-                let samples = self.factors32();
-                let factors = self.with(x.1.dims(), gamma.as_deref(), samples.as_deref());
-                let (x, z) = (slice(x.0, x.1)?, slice(z.0, z.1)?);
-                CpuStorage::F32(kernel::forward(simd::best(), factors, &x, &z))
-            }
-            CpuStorage::F64(_) => {
-                let gamma = gamma.map(|g| slice(g.0, g.1)).transpose()?;
-                let (x, z) = (slice(x.0, x.1)?, slice(z.0, z.1)?);
-                let (gamma, samples) = (gamma.as_deref(), self.factors.as_deref());
-                CpuStorage::F64(twin::forward(&x, &z, channels, gamma, samples))
-            }
-            _ => return Err(unsupported("residual", x.0)),
-        };
-        Ok((y, x.1.shape().clone()))
+        only_f32("residual", x.0)?;
+        let gamma = gamma.map(|g| slice(g.0, g.1)).transpose()?;
+        let samples = self.factors32();
+        let factors = self.with(x.1.dims(), gamma.as_deref(), samples.as_deref());
+        let (numbers, z) = (slice(x.0, x.1)?, slice(z.0, z.1)?);
+        let y = kernel::forward(simd::best(), factors, &numbers, &z);
+        Ok((CpuStorage::F32(y), x.1.shape().clone()))
     }
 
     /// The gradients of the branch z and, where gamma is tracked, of gamma, for which alone
@@ -159,15 +149,6 @@ impl ResidualOp {
         }
         let channels = dy.dims().last().copied().unwrap_or(1);
         let trained = gamma.filter(|gamma| gamma.track_op()).and(z);
-        if dy.dtype() == DType::F64 {
-            let gamma = gamma.map(numbers::<f64>).transpose()?;
-            let (gamma, samples) = (gamma.as_deref(), self.factors.as_deref());
-            // The gradient of z does not read z.
-            let z = numbers::<f64>(trained.unwrap_or(dy))?;
-            let (dz, dgamma) = twin::backward(&z, channels, gamma, samples, &numbers(dy)?);
-            let dgamma = trained.map(|_| tensor(dgamma, channels)).transpose()?;
-            return Ok((tensor(dz, dy.shape())?, dgamma));
-        }
         let (gamma, samples) = (gamma.map(numbers).transpose()?, self.factors32());
         let factors = self.with(dy.dims(), gamma.as_deref(), samples.as_deref());
         let (arch, dy_numbers) = (simd::best(), numbers(dy)?);
@@ -261,11 +242,8 @@ impl CustomOp2 for ResidualOp {
     }
 }
 
-/// a + b, two tensors of one shape on the CPU.
+/// a + b, two f32 tensors of one shape on the CPU.
 pub(crate) fn sum(a: &Tensor, b: &Tensor) -> candle_core::Result<Tensor> {
-    if a.dtype() != DType::F32 {
-        return a + b;
-    }
     let factors = ResidualOp { factors: None };
     let factors = factors.with(a.dims(), None, None);
     let sum = kernel::forward(simd::best(), factors, &numbers(a)?, &numbers(b)?);

@@ -1,5 +1,5 @@
-//! A branch as one operation: differences check its gradients in f64, the layers one by one
-//! its bits.
+//! A branch: differences check the gradients of its composed form in f64; in f32 it is one
+//! operation, with the bits of the layers one by one.
 
 mod common;
 
@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor, Var};
 use common::{CPU, check_finite_differences, gradients, same_on_all_pools, tensor, var};
 use spectralkd_base::random::Stream;
 use spectralkd_nn::{
-    Attention, DropPath, LayerNorm, LayerScale, Mlp, Params, Pass, Residual, Sublayer,
+    Attention, DropPath, Form, LayerNorm, LayerScale, Mlp, Params, Pass, Residual, Sublayer,
     TalkingHeadAttention, WindowAttention, Windows, params,
 };
 use spectralkd_testing::{assert_close, bits};
@@ -70,7 +70,7 @@ impl Branch {
         let branch = Self {
             norm: LayerNorm::new(WIDTH, 1e-5, vb.pp("norm")).unwrap(),
             layer,
-            residual: Residual::new(scale.then_some(gamma), drop),
+            residual: Residual::new(scale.then_some(gamma), drop, Form::of(&CPU, dtype)),
             params,
         };
         // No parameter at a special value.

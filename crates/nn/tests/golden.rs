@@ -1,5 +1,5 @@
 //! Shifted windows and patch merging against timm (see `tests/golden/make.py`): values and
-//! gradients of the fused forms in f32 and f64 and of the composed one.
+//! gradients of the kernels in f32 and of the composed form in f64.
 
 mod common;
 
@@ -7,10 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{DType, Tensor, Var};
-use candle_nn::VarBuilder;
 use common::CPU;
 use spectralkd_base::random::Stream;
-use spectralkd_nn::{Params, PatchMerging, Result, WindowAttention, Windows};
+use spectralkd_nn::{Builder, Form, Params, PatchMerging, Result, WindowAttention, Windows};
 use spectralkd_testing::assert_close;
 
 type Golden = HashMap<String, Tensor>;
@@ -24,8 +23,8 @@ fn golden() -> Golden {
 fn check<L>(
     golden: &Golden,
     case: &str,
-    (dtype, form, tolerance): (DType, &str, f64),
-    new: impl Fn(VarBuilder) -> Result<L>,
+    (dtype, form, tolerance): (DType, Form, f64),
+    new: impl Fn(Builder) -> Result<L>,
     forward: impl Fn(&L, &Tensor) -> Result<Tensor>,
 ) {
     let get = |name: &str| {
@@ -33,7 +32,8 @@ fn check<L>(
         tensor.to_dtype(dtype).unwrap()
     };
     let params = Params::new();
-    let layer = new(params.builder(&Stream::new(1, "init"), dtype, &CPU)).unwrap();
+    let vb = params.builder(&Stream::new(1, "init"), dtype, &CPU);
+    let layer = new(Builder::from(vb).in_form(form)).unwrap();
     let prefix = format!("{case}.weights.");
     let names = golden.keys().filter_map(|name| name.strip_prefix(&prefix));
     let weights: BTreeMap<String, Tensor> = names
@@ -45,7 +45,7 @@ fn check<L>(
 
     let x = Var::from_tensor(&get("x")).unwrap();
     let y = forward(&layer, &x).unwrap();
-    assert_close(&y, &get("y"), tolerance, &format!("{case}, {form}: y"));
+    assert_close(&y, &get("y"), tolerance, &format!("{case}, {form:?}: y"));
     let weighted = (&y * get("cotangent")).unwrap().sum_all().unwrap();
     let gradients = weighted.backward().unwrap();
     let mut vars = params.vars();
@@ -53,15 +53,14 @@ fn check<L>(
     for (name, var) in vars {
         let gradient = gradients.get(&var).expect("a gradient");
         let want = get(&format!("gradient.{name}"));
-        let what = format!("{case}, {form}: gradient of {name}");
+        let what = format!("{case}, {form:?}: gradient of {name}");
         assert_close(gradient, &want, tolerance, &what);
     }
 }
 
 /// Sums of f32 numbers, and f64 ones that were stored as f32.
-const F32: (DType, &str, f64) = (DType::F32, "f32", 2e-5);
-const F64: (DType, &str, f64) = (DType::F64, "f64", 2e-7);
-const COMPOSED: (DType, &str, f64) = (DType::F64, "composed", 2e-7);
+const KERNELS: (DType, Form, f64) = (DType::F32, Form::Kernels, 2e-5);
+const COMPOSED: (DType, Form, f64) = (DType::F64, Form::Composed, 2e-7);
 
 #[test]
 fn windows_are_those_of_timm() {
@@ -74,16 +73,9 @@ fn windows_are_those_of_timm() {
         ("one", [2, 3], 4, 2, [3, 4], [0, 0], true),
     ] {
         let windows = Windows::new(map, size, shift).unwrap();
-        let new = |vb: VarBuilder| WindowAttention::new(dim, heads, windows, bias, vb);
-        check(&golden, case, F32, new, WindowAttention::forward);
-        check(&golden, case, F64, new, WindowAttention::forward);
-        check(
-            &golden,
-            case,
-            COMPOSED,
-            new,
-            WindowAttention::forward_composed,
-        );
+        let new = |vb: Builder| WindowAttention::new(dim, heads, windows, bias, vb);
+        check(&golden, case, KERNELS, new, WindowAttention::forward);
+        check(&golden, case, COMPOSED, new, WindowAttention::forward);
     }
 }
 
@@ -91,9 +83,8 @@ fn windows_are_those_of_timm() {
 fn merging_is_that_of_timm() {
     let golden = golden();
     for (case, map, dim, outputs) in [("even", [4, 6], 3, 5), ("odd", [5, 3], 4, 8)] {
-        let new = |vb: VarBuilder| PatchMerging::new(dim, outputs, map, 1e-5, vb);
-        check(&golden, case, F32, new, PatchMerging::forward);
-        check(&golden, case, F64, new, PatchMerging::forward);
-        check(&golden, case, COMPOSED, new, PatchMerging::forward_composed);
+        let new = |vb: Builder| PatchMerging::new(dim, outputs, map, 1e-5, vb);
+        check(&golden, case, KERNELS, new, PatchMerging::forward);
+        check(&golden, case, COMPOSED, new, PatchMerging::forward);
     }
 }

@@ -1,39 +1,42 @@
-//! Layer norm: differences check the twin, the twin checks the kernel, candle checks both.
+//! Layer norm: differences check the composed form in f64, which checks the kernel.
 
 mod common;
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use common::{
-    CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var, widen,
+    CPU, assert_refused, check_finite_differences, gradients, normals32, reference,
+    same_on_all_pools, tensor, var, widen,
 };
 use spectralkd_nn::kernels::layer_norm::{self as kernel, Affine};
 use spectralkd_nn::kernels::simd;
-use spectralkd_nn::{LayerNorm, Params, scalar};
+use spectralkd_nn::{Builder, Form, LayerNorm, Params};
 use spectralkd_testing::{assert_close, difference};
 
 const EPS: f64 = 1e-6;
 
-/// A norm whose parameters are these variables.
-fn norm(weight: &Var, bias: &Var) -> LayerNorm {
+/// A norm of these parameters.
+fn norm(weight: &Tensor, bias: &Tensor, form: Form) -> LayerNorm {
     let tensors = [("weight", weight), ("bias", bias)];
-    let tensors = tensors.map(|(name, var)| (name.to_string(), var.as_tensor().clone()));
+    let tensors = tensors.map(|(name, tensor)| (name.to_string(), tensor.clone()));
     let vb = VarBuilder::from_tensors(tensors.into(), weight.dtype(), &CPU);
+    let vb = Builder::from(vb).in_form(form);
     LayerNorm::new(weight.elem_count(), EPS, vb).unwrap()
 }
 
 #[test]
-fn twin_agrees_with_finite_differences() {
+fn gradients_agree_with_finite_differences() {
     let (x, w, b) = (
         var(1, &[3, 2, 5], DType::F64),
         var(2, &[5], DType::F64),
         var(3, &[5], DType::F64),
     );
-    check_finite_differences(|| norm(&w, &b).forward(&x).unwrap(), &[&x, &w, &b]);
+    let norm = norm(&w, &b, Form::Composed);
+    check_finite_differences(|| norm.forward(&x).unwrap(), &[&x, &w, &b]);
 }
 
 #[test]
-fn kernel_agrees_with_its_twin_on_odd_shapes() {
+fn kernel_agrees_with_the_composed_form_on_odd_shapes() {
     for (rows, channels) in [
         (0, 3),
         (1, 1),
@@ -51,9 +54,16 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
             .collect();
         let (weight, bias) = (normals32(2, channels), normals32(3, channels));
         let dy = normals32(4, rows * channels);
-        let (wx, ww, wdy) = (widen(&x), widen(&weight), widen(&dy));
-        let y = scalar::layer_norm::forward(&wx, &ww, &widen(&bias), EPS);
-        let (dx, sums) = scalar::layer_norm::backward(&wx, &ww, EPS, &wdy);
+        let inputs = [
+            (&widen(&x)[..], &[rows, channels][..]),
+            (&widen(&weight), &[channels]),
+            (&widen(&bias), &[channels]),
+        ];
+        let (y, gradients) = reference(&inputs, &widen(&dy), |vars| {
+            let norm = norm(&vars[1], &vars[2], Form::Composed);
+            norm.forward(&vars[0]).unwrap()
+        });
+        let (dx, sums) = (&gradients[0], gradients[1..].concat());
         let affine = Affine {
             weight: &weight,
             bias: &bias,
@@ -78,22 +88,19 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
 
 #[test]
 fn composed_agrees_on_strided_tensors() {
-    for (dtype, tolerance) in [(DType::F32, 5e-6), (DType::F64, 1e-12)] {
-        let (x, w, b) = (
-            var(1, &[6, 4, 5], dtype),
-            var(2, &[6], dtype),
-            var(3, &[6], dtype),
-        );
-        let strided = x.transpose(0, 2).unwrap();
-        let norm = norm(&w, &b);
-        let fused = norm.forward(&strided).unwrap();
-        let composed = norm.forward_composed(&strided).unwrap();
-        assert_close(&fused, &composed, tolerance, "y");
-        let vars = [&x, &w, &b];
-        let (fused, composed) = (gradients(&fused, &vars), gradients(&composed, &vars));
-        for ((fused, composed), what) in fused.iter().zip(&composed).zip(["dx", "dw", "db"]) {
-            assert_close(fused, composed, tolerance, what);
-        }
+    let (x, w, b) = (
+        var(1, &[6, 4, 5], DType::F32),
+        var(2, &[6], DType::F32),
+        var(3, &[6], DType::F32),
+    );
+    let strided = x.transpose(0, 2).unwrap();
+    let [fused, composed] =
+        [Form::Kernels, Form::Composed].map(|form| norm(&w, &b, form).forward(&strided).unwrap());
+    assert_close(&fused, &composed, 5e-6, "y");
+    let vars = [&x, &w, &b];
+    let (fused, composed) = (gradients(&fused, &vars), gradients(&composed, &vars));
+    for ((fused, composed), what) in fused.iter().zip(&composed).zip(["dx", "dw", "db"]) {
+        assert_close(fused, composed, 5e-6, what);
     }
 }
 
@@ -104,7 +111,7 @@ fn only_what_is_tracked_gets_a_gradient() {
         var(2, &[5], DType::F32),
         var(3, &[5], DType::F32),
     );
-    let y = norm(&w, &b).forward(&x).unwrap();
+    let y = norm(&w, &b, Form::Kernels).forward(&x).unwrap();
     let grads = y.sum_all().unwrap().backward().unwrap();
     assert!(grads.get(&x).is_none());
     assert!(grads.get(w.as_tensor()).is_some() && grads.get(b.as_tensor()).is_some());
@@ -128,14 +135,10 @@ fn starts_as_the_plain_norm_and_checks_shapes() {
         error.contains("[..., 4]") && error.contains("[2, 5]"),
         "{error}"
     );
-    let error = norm
-        .forward(&tensor(1, &[2, 4], DType::F16))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("layer-norm") && error.contains("F16"),
-        "{error}"
-    );
+    for dtype in [DType::F16, DType::F64] {
+        let x = tensor(1, &[2, 4], dtype);
+        assert_refused(norm.forward(&x), "layer-norm", dtype);
+    }
 }
 
 #[test]
@@ -146,7 +149,7 @@ fn bits_do_not_depend_on_the_pool() {
             var(2, &[48], DType::F32),
             var(3, &[48], DType::F32),
         );
-        let y = norm(&w, &b).forward(&x).unwrap();
+        let y = norm(&w, &b, Form::Kernels).forward(&x).unwrap();
         let mut all = gradients(&y, &[&x, &w, &b]);
         all.push(y);
         all

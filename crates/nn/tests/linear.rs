@@ -1,32 +1,44 @@
-//! Linear: differences check the twin, the twin checks the kernel, candle checks both.
+//! Linear: differences check the composed form in f64, which checks the kernel.
 
 mod common;
 
-use candle_core::DType;
+use candle_core::{DType, Tensor};
+use candle_nn::VarBuilder;
 use common::{
-    CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var, widen,
+    CPU, assert_refused, check_finite_differences, gradients, normals32, reference,
+    same_on_all_pools, tensor, var, widen,
 };
 use spectralkd_base::random::Stream;
 use spectralkd_nn::kernels::linear::{self as kernel, Sizes, Wanted, Weight};
 use spectralkd_nn::kernels::simd;
-use spectralkd_nn::{Linear, Params, scalar};
+use spectralkd_nn::{Builder, Form, Linear, Params};
 use spectralkd_testing::{assert_close, difference, flat};
 
+/// A layer of these parameters.
+fn layer(weight: &Tensor, bias: Option<&Tensor>, form: Form) -> Linear {
+    let (outputs, inputs) = weight.dims2().unwrap();
+    let named = [("weight", Some(weight)), ("bias", bias)].into_iter();
+    let tensors = named.filter_map(|(name, tensor)| Some((name.to_string(), tensor?.clone())));
+    let vb = VarBuilder::from_tensors(tensors.collect(), weight.dtype(), &CPU);
+    let vb = Builder::from(vb).in_form(form);
+    Linear::new(inputs, outputs, bias.is_some(), vb).unwrap()
+}
+
 #[test]
-fn twin_agrees_with_finite_differences() {
+fn gradients_agree_with_finite_differences() {
     let (x, w, b) = (
         var(1, &[2, 3, 5], DType::F64),
         var(2, &[4, 5], DType::F64),
         var(3, &[4], DType::F64),
     );
-    let with = Linear::from_tensors(w.as_tensor().clone(), Some(b.as_tensor().clone())).unwrap();
+    let with = layer(&w, Some(&b), Form::Composed);
     check_finite_differences(|| with.forward(&x).unwrap(), &[&x, &w, &b]);
-    let without = Linear::from_tensors(w.as_tensor().clone(), None).unwrap();
+    let without = layer(&w, None, Form::Composed);
     check_finite_differences(|| without.forward(&x).unwrap(), &[&x, &w]);
 }
 
 #[test]
-fn kernel_agrees_with_its_twin_on_odd_shapes() {
+fn kernel_agrees_with_the_composed_form_on_odd_shapes() {
     for (rows, inputs, outputs) in [
         (0, 2, 3),
         (1, 1, 1),
@@ -46,28 +58,44 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
         };
         let (x, w) = (normals32(1, rows * inputs), normals32(2, outputs * inputs));
         let (b, dy) = (normals32(3, outputs), normals32(4, rows * outputs));
-        let (wx, ww, wb, wdy) = (widen(&x), widen(&w), widen(&b), widen(&dy));
+        let all = [
+            (&widen(&x)[..], &[rows, inputs][..]),
+            (&widen(&w), &[outputs, inputs]),
+            (&widen(&b), &[outputs]),
+        ];
+        let wanted = [true, false].map(|bias| {
+            let some = if bias { &all } else { &all[..2] };
+            reference(some, &widen(&dy), |vars| {
+                let layer = layer(&vars[1], vars.get(2), Form::Composed);
+                layer.forward(&vars[0]).unwrap()
+            })
+        });
         let at = format!("{rows}x{inputs}x{outputs}");
         let w_t: Vec<f32> = (0..w.len())
             .map(|i| w[i % outputs * inputs + i / outputs])
             .collect();
-        for bias in [true, false] {
-            let want = scalar::linear::forward(sizes, &wx, &ww, bias.then_some(&wb[..]));
+        for (bias, (want, _)) in [true, false].into_iter().zip(&wanted) {
             for weight in [Weight::Rows(&w), Weight::Columns(&w_t)] {
                 let got = kernel::forward(sizes, &x, weight, bias.then_some(&b[..]));
                 assert!(
-                    difference(&widen(&got), &want) < 2e-6,
+                    difference(&widen(&got), want) < 2e-6,
                     "{at}, bias {bias}: y"
                 );
             }
         }
-        let (want_dx, want_sums) = scalar::linear::backward(sizes, &wx, &ww, &wdy);
+        let want_dx = &wanted[0].1[0];
+        let want_sums = wanted[0].1[1..].concat();
+        assert_eq!(
+            wanted[1].1,
+            wanted[0].1[..2],
+            "{at}: a bias changes no other gradient"
+        );
         for arch in simd::all() {
             let backward =
                 |dx, sums| kernel::backward(arch, sizes, &x, &w, &dy, Wanted { dx, sums });
             let (dx, sums) = backward(true, true);
             assert!(
-                difference(&widen(&dx), &want_dx) < 2e-6,
+                difference(&widen(&dx), want_dx) < 2e-6,
                 "{arch:?}, {at}: dx"
             );
             assert!(
@@ -86,7 +114,7 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
             };
             let (dx, _) = kernel::backward(arch, sizes, &x, columns, &dy, wanted);
             assert!(
-                difference(&widen(&dx), &want_dx) < 2e-6,
+                difference(&widen(&dx), want_dx) < 2e-6,
                 "{arch:?}, {at}: dx by columns"
             );
             assert_eq!(
@@ -100,26 +128,21 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
 
 #[test]
 fn composed_agrees_on_strided_tensors() {
-    for (dtype, tolerance) in [(DType::F32, 5e-6), (DType::F64, 1e-12)] {
-        for bias in [true, false] {
-            let (x, w, b) = (
-                var(1, &[6, 4, 5], dtype),
-                var(2, &[6, 3], dtype),
-                var(3, &[3], dtype),
-            );
-            let layer = Linear::from_tensors(w.t().unwrap(), bias.then(|| b.as_tensor().clone()));
-            let layer = layer.unwrap();
-            let strided = x.transpose(0, 2).unwrap().narrow(1, 1, 3).unwrap();
-            let fused = layer.forward(&strided).unwrap();
-            let composed = layer
-                .forward_composed(&strided.contiguous().unwrap())
-                .unwrap();
-            assert_close(&fused, &composed, tolerance, "y");
-            let vars: &[_] = if bias { &[&x, &w, &b] } else { &[&x, &w] };
-            let (fused, composed) = (gradients(&fused, vars), gradients(&composed, vars));
-            for ((fused, composed), what) in fused.iter().zip(&composed).zip(["dx", "dw", "db"]) {
-                assert_close(fused, composed, tolerance, what);
-            }
+    for bias in [true, false] {
+        let (x, w, b) = (
+            var(1, &[6, 4, 5], DType::F32),
+            var(2, &[6, 3], DType::F32),
+            var(3, &[3], DType::F32),
+        );
+        let (w_t, bias) = (w.t().unwrap(), bias.then_some(b.as_tensor()));
+        let strided = x.transpose(0, 2).unwrap().narrow(1, 1, 3).unwrap();
+        let [fused, composed] = [Form::Kernels, Form::Composed]
+            .map(|form| layer(&w_t, bias, form).forward(&strided).unwrap());
+        assert_close(&fused, &composed, 5e-6, "y");
+        let vars = &[&x, &w, &b][..if bias.is_some() { 3 } else { 2 }];
+        let (fused, composed) = (gradients(&fused, vars), gradients(&composed, vars));
+        for ((fused, composed), what) in fused.iter().zip(&composed).zip(["dx", "dw", "db"]) {
+            assert_close(fused, composed, 5e-6, what);
         }
     }
 }
@@ -157,11 +180,10 @@ fn starts_as_timm_does_and_checks_shapes() {
         error.contains("[..., 64]") && error.contains("[2, 63]"),
         "{error}"
     );
-    let error = layer
-        .forward(&tensor(1, &[2, 64], DType::F64))
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("F32") && error.contains("F64"), "{error}");
+    for dtype in [DType::F16, DType::F64] {
+        let x = tensor(1, &[2, 64], dtype);
+        assert_refused(layer.forward(&x), "linear", dtype);
+    }
     let error = Linear::from_tensors(
         tensor(1, &[3, 4], DType::F32),
         Some(tensor(1, &[4], DType::F32)),

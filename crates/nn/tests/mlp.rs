@@ -1,4 +1,4 @@
-//! The perceptron: differences check the twin, the twin checks the kernel, candle checks both.
+//! The perceptron: differences check the composed form in f64, which checks the kernel.
 
 mod common;
 
@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Tensor, Var};
 use candle_nn::VarBuilder;
 use common::{
-    CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var, widen,
+    CPU, assert_refused, check_finite_differences, gradients, normals32, reference,
+    same_on_all_pools, tensor, var, widen,
 };
 use spectralkd_nn::kernels::linear::{Wanted, Weight};
 use spectralkd_nn::kernels::mlp::{self as kernel, Parameters};
 use spectralkd_nn::kernels::simd;
-use spectralkd_nn::{Mlp, params, scalar};
+use spectralkd_nn::{Builder, Form, Mlp, params};
 use spectralkd_testing::{assert_close, difference};
 
 /// w1, b1, w2, b2 as variables.
@@ -25,31 +26,32 @@ fn variables(channels: usize, hidden: usize, dtype: DType) -> [Var; 4] {
     ]
 }
 
-fn weights(vars: &[Var; 4]) -> BTreeMap<String, Tensor> {
+fn weights(parameters: &[Tensor; 4]) -> BTreeMap<String, Tensor> {
     let names = ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"];
-    let pairs = names.into_iter().zip(vars);
+    let pairs = names.into_iter().zip(parameters);
     pairs
-        .map(|(name, var)| (name.to_string(), var.as_tensor().clone()))
+        .map(|(name, tensor)| (name.to_string(), tensor.clone()))
         .collect()
 }
 
+/// A layer of these parameters.
+fn layer(parameters: &[Tensor; 4], form: Form) -> Mlp {
+    let (hidden, channels) = parameters[0].dims2().unwrap();
+    let weights = weights(parameters).into_iter().collect();
+    let vb = VarBuilder::from_tensors(weights, parameters[0].dtype(), &CPU);
+    Mlp::new(channels, hidden, Builder::from(vb).in_form(form)).unwrap()
+}
+
 /// A layer of these variables.
-fn trainable(vars: &[Var; 4]) -> Mlp {
-    let (hidden, channels) = vars[0].dims2().unwrap();
-    let weights = weights(vars).into_iter().collect();
-    Mlp::new(
-        channels,
-        hidden,
-        VarBuilder::from_tensors(weights, vars[0].dtype(), &CPU),
-    )
-    .unwrap()
+fn trainable(vars: &[Var; 4], form: Form) -> Mlp {
+    layer(&vars.each_ref().map(|var| var.as_tensor().clone()), form)
 }
 
 #[test]
-fn twin_agrees_with_finite_differences() {
+fn gradients_agree_with_finite_differences() {
     let vars = variables(3, 7, DType::F64);
     let x = var(5, &[2, 4, 3], DType::F64);
-    let mlp = trainable(&vars);
+    let mlp = trainable(&vars, Form::Composed);
     let [w1, b1, w2, b2] = &vars;
     check_finite_differences(|| mlp.forward(&x).unwrap(), &[&x, w1, b1, w2, b2]);
 }
@@ -62,7 +64,7 @@ fn columns(weight: &[f32], rows: usize, cols: usize) -> Vec<f32> {
 }
 
 #[test]
-fn kernel_agrees_with_its_twin_on_odd_shapes() {
+fn kernel_agrees_with_the_composed_form_on_odd_shapes() {
     for (rows, channels, hidden) in [
         (0, 2, 3),
         (1, 1, 1),
@@ -79,15 +81,22 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
         let dy = normals32(2, rows * channels);
         let first = normals32(3, (channels + 1) * hidden);
         let second = normals32(4, (hidden + 1) * channels);
-        let (wide_first, wide_second) = (widen(&first), widen(&second));
         let at = channels * hidden; // where the biases start
-        let wide = scalar::mlp::Parameters {
-            first: wide_first.split_at(at),
-            second: wide_second.split_at(at),
-        };
-        let want = scalar::mlp::forward(wide, &widen(&x));
-        let (want_dx, want_sums) = scalar::mlp::backward(wide, &widen(&x), &widen(&dy));
         let ((w1, b1), (w2, b2)) = (first.split_at(at), second.split_at(at));
+        let inputs = [
+            (&widen(&x)[..], &[rows, channels][..]),
+            (&widen(w1), &[hidden, channels]),
+            (&widen(b1), &[hidden]),
+            (&widen(w2), &[channels, hidden]),
+            (&widen(b2), &[channels]),
+        ];
+        let (want, gradients) = reference(&inputs, &widen(&dy), |vars| {
+            let parameters = [1, 2, 3, 4].map(|i| vars[i].clone());
+            layer(&parameters, Form::Composed)
+                .forward(&vars[0])
+                .unwrap()
+        });
+        let (want_dx, want_sums) = (&gradients[0], gradients[1..].concat());
         let parameters = Parameters {
             first: (Weight::Rows(w1), b1),
             second: (Weight::Rows(w2), b2),
@@ -109,7 +118,7 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
             let backward =
                 |dx, sums| kernel::backward(arch, parameters, &x, &h, &dy, Wanted { dx, sums });
             let (dx, sums) = backward(true, true);
-            assert!(difference(&widen(&dx), &want_dx) < 3e-6, "{at}: dx");
+            assert!(difference(&widen(&dx), want_dx) < 3e-6, "{at}: dx");
             assert!(
                 difference(&widen(&sums), &want_sums) < 5e-6,
                 "{at}: parameters"
@@ -128,7 +137,7 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
             };
             let (dx, _) = kernel::backward(arch, by_columns, &x, &h, &dy, wanted);
             assert!(
-                difference(&widen(&dx), &want_dx) < 3e-6,
+                difference(&widen(&dx), want_dx) < 3e-6,
                 "{at}: dx by columns"
             );
         }
@@ -137,37 +146,33 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
 
 #[test]
 fn composed_agrees_on_strided_tensors() {
-    for (dtype, tolerance) in [(DType::F32, 5e-6), (DType::F64, 2e-6)] {
-        let vars = variables(6, 10, dtype);
-        let x = var(5, &[6, 4, 5], dtype);
-        let strided = x.transpose(0, 2).unwrap();
-        let mlp = trainable(&vars);
-        let fused = mlp.forward(&strided).unwrap();
-        let composed = mlp
-            .forward_composed(&strided.contiguous().unwrap())
-            .unwrap();
-        assert_close(&fused, &composed, tolerance, "y");
-        let [w1, b1, w2, b2] = &vars;
-        let all = [&x, w1, b1, w2, b2];
-        let (fused, composed) = (gradients(&fused, &all), gradients(&composed, &all));
-        let names = ["dx", "dw1", "db1", "dw2", "db2"];
-        for ((fused, composed), what) in fused.iter().zip(&composed).zip(names) {
-            assert_close(fused, composed, tolerance, what);
-        }
+    let vars = variables(6, 10, DType::F32);
+    let x = var(5, &[6, 4, 5], DType::F32);
+    let strided = x.transpose(0, 2).unwrap();
+    let [fused, composed] = [Form::Kernels, Form::Composed]
+        .map(|form| trainable(&vars, form).forward(&strided).unwrap());
+    assert_close(&fused, &composed, 5e-6, "y");
+    let [w1, b1, w2, b2] = &vars;
+    let all = [&x, w1, b1, w2, b2];
+    let (fused, composed) = (gradients(&fused, &all), gradients(&composed, &all));
+    let names = ["dx", "dw1", "db1", "dw2", "db2"];
+    for ((fused, composed), what) in fused.iter().zip(&composed).zip(names) {
+        assert_close(fused, composed, 5e-6, what);
     }
 }
 
 #[test]
 fn frozen_weights_pass_a_gradient_on_and_get_none() {
     let vars = variables(6, 10, DType::F32);
-    let frozen = params::frozen(weights(&vars), DType::F32, &CPU);
-    let frozen = Mlp::new(6, 10, frozen).unwrap();
+    let values = vars.each_ref().map(|var| var.as_detached_tensor());
+    let vb = params::frozen(weights(&values), DType::F32, &CPU);
+    let frozen = Mlp::new(6, 10, vb).unwrap();
     // Frozen weights lie in another order, so that sums may be taken in another one.
     let x = var(5, &[2, 300, 6], DType::F32);
     let y = frozen.forward(&x).unwrap();
-    let want = trainable(&vars).forward(&x).unwrap();
+    let want = trainable(&vars, Form::Kernels).forward(&x).unwrap();
     assert_close(&y, &want, 2e-6, "y");
-    let composed = frozen.forward_composed(&x).unwrap();
+    let composed = layer(&values, Form::Composed).forward(&x).unwrap();
     assert_close(&composed, &want, 5e-6, "composed");
     let (dx, want_dx) = (gradients(&y, &[&x]), gradients(&want, &[&x]));
     assert_close(&dx[0], &want_dx[0], 2e-6, "dx");
@@ -177,8 +182,8 @@ fn frozen_weights_pass_a_gradient_on_and_get_none() {
 }
 
 #[test]
-fn checks_shapes() {
-    let mlp = trainable(&variables(6, 10, DType::F32));
+fn checks_shapes_and_types() {
+    let mlp = trainable(&variables(6, 10, DType::F32), Form::Kernels);
     let error = mlp
         .forward(&tensor(1, &[3, 7], DType::F32))
         .unwrap_err()
@@ -187,6 +192,10 @@ fn checks_shapes() {
         error.contains("[..., 6]") && error.contains("[3, 7]"),
         "{error}"
     );
+    for dtype in [DType::F16, DType::F64] {
+        let x = tensor(1, &[3, 6], dtype);
+        assert_refused(mlp.forward(&x), "mlp", dtype);
+    }
 }
 
 #[test]
@@ -196,7 +205,7 @@ fn bits_do_not_depend_on_the_pool() {
         same_on_all_pools(|| {
             let vars = variables(channels, hidden, DType::F32);
             let x = var(5, &[20, 50, channels], DType::F32);
-            let y = trainable(&vars).forward(&x).unwrap();
+            let y = trainable(&vars, Form::Kernels).forward(&x).unwrap();
             let [w1, b1, w2, b2] = &vars;
             let mut all = gradients(&y, &[&x, w1, b1, w2, b2]);
             all.push(y);

@@ -1,20 +1,23 @@
-//! Merging of tokens and their mean: differences check the twin, the twin the kernel, candle
-//! both.
+//! Merging of tokens and their mean: differences check the composed form in f64, which checks the
+//! kernel.
 
 mod common;
 
 use candle_core::{DType, Tensor, Var};
 use candle_nn::VarBuilder;
-use common::{CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var};
+use common::{
+    CPU, assert_refused, check_finite_differences, gradients, normals32, reference,
+    same_on_all_pools, tensor, var, widen,
+};
 use spectralkd_base::random::Stream;
 use spectralkd_nn::kernels::merge::{self as kernel, Sizes};
-use spectralkd_nn::{Error, Params, PatchMerging, scalar, tokens};
+use spectralkd_nn::{Builder, Error, Form, Params, PatchMerging, tokens};
 use spectralkd_testing::assert_close;
 
 const MAPS: [[usize; 2]; 7] = [[1, 1], [2, 2], [1, 4], [5, 1], [4, 6], [7, 7], [3, 8]];
 
 #[test]
-fn kernel_agrees_with_its_twin_on_odd_shapes() {
+fn kernel_agrees_with_the_composed_form_on_odd_shapes() {
     for [height, width] in MAPS {
         for (batch, channels) in [(0, 2), (1, 1), (3, 7), (2, 33)] {
             let sizes = Sizes {
@@ -24,30 +27,34 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
             };
             let (all, merged) = sizes.numbers();
             let (x, dy) = (normals32(1, batch * all), normals32(2, batch * merged));
+            let inputs = [(&widen(&x)[..], &[batch, height * width, channels][..])];
+            let (want, gradients) = reference(&inputs, &widen(&dy), |vars| {
+                tokens::merge(&vars[0], [height, width], Form::Composed).unwrap()
+            });
             // Moves: exact.
-            let want = scalar::merge::forward(sizes, &x);
-            assert_eq!(kernel::forward(sizes, &x), want, "{batch} {sizes:?}: y");
-            let want = scalar::merge::backward(sizes, &dy);
-            assert_eq!(kernel::backward(sizes, &dy), want, "{batch} {sizes:?}: dx");
+            let y = kernel::forward(sizes, &x);
+            assert_eq!(widen(&y), want, "{batch} {sizes:?}: y");
+            let dx = kernel::backward(sizes, &dy);
+            assert_eq!(widen(&dx), gradients[0], "{batch} {sizes:?}: dx");
         }
     }
 }
 
 #[test]
-fn twin_agrees_with_finite_differences() {
+fn gradients_agree_with_finite_differences() {
     for map in MAPS {
         let x = var(1, &[2, map[0] * map[1], 3], DType::F64);
-        check_finite_differences(|| tokens::merge(&x, map).unwrap(), &[&x]);
+        check_finite_differences(|| tokens::merge(&x, map, Form::Composed).unwrap(), &[&x]);
     }
 }
 
 #[test]
 fn composed_agrees_on_strided_tensors() {
-    for (map, dtype) in [([5, 4], DType::F32), ([3, 7], DType::F64)] {
-        let x = var(1, &[4, map[0] * map[1], 2], dtype);
+    for map in [[5, 4], [3, 7]] {
+        let x = var(1, &[4, map[0] * map[1], 2], DType::F32);
         let strided = x.transpose(0, 2).unwrap();
-        let fused = tokens::merge(&strided, map).unwrap();
-        let composed = tokens::merge_composed(&strided, map).unwrap();
+        let fused = tokens::merge(&strided, map, Form::Kernels).unwrap();
+        let composed = tokens::merge(&strided, map, Form::Composed).unwrap();
         assert_close(&fused, &composed, 0.0, "values");
         let (fused, composed) = (gradients(&fused, &[&x]), gradients(&composed, &[&x]));
         assert_close(&fused[0], &composed[0], 0.0, "gradients");
@@ -56,23 +63,27 @@ fn composed_agrees_on_strided_tensors() {
 
 #[test]
 fn layer_agrees_with_its_composed_form() {
-    for (map, dtype, tolerance) in [([6, 4], DType::F32, 1e-4), ([3, 5], DType::F64, 1e-11)] {
-        let params = Params::new();
-        let vb = params.builder(&Stream::new(5, "init"), dtype, &CPU);
-        let layer = PatchMerging::new(6, 9, map, 1e-5, vb).unwrap();
+    for map in [[6, 4], [3, 5]] {
+        let (params, tolerance) = (Params::new(), 1e-4);
+        let vb = params.builder(&Stream::new(5, "init"), DType::F32, &CPU);
+        let [layer, composed] = [Form::Kernels, Form::Composed].map(|form| {
+            let vb = Builder::from(vb.clone()).in_form(form);
+            PatchMerging::new(6, 9, map, 1e-5, vb).unwrap()
+        });
         let names: Vec<String> = params.vars().into_keys().collect();
         assert_eq!(names, ["norm.bias", "norm.weight", "reduction.weight"]);
         let mut vars: Vec<Var> = params.vars().into_values().collect();
         for (i, var) in vars.iter().enumerate() {
-            var.set(&tensor(20 + i as u64, var.dims(), dtype)).unwrap();
+            var.set(&tensor(20 + i as u64, var.dims(), DType::F32))
+                .unwrap();
         }
-        vars.push(var(1, &[2, map[0] * map[1], 6], dtype));
+        vars.push(var(1, &[2, map[0] * map[1], 6], DType::F32));
         let vars: Vec<&Var> = vars.iter().collect();
         let x = vars[3].as_tensor();
         let y = layer.forward(x).unwrap();
         let [down, across] = layer.map();
         assert_eq!(y.dims(), [2, down * across, 9]);
-        let composed = layer.forward_composed(x).unwrap();
+        let composed = composed.forward(x).unwrap();
         assert_close(&y, &composed, tolerance, "values");
         let (fused, composed) = (gradients(&y, &vars), gradients(&composed, &vars));
         for (fused, composed) in fused.iter().zip(&composed) {
@@ -96,11 +107,11 @@ fn the_mean_is_that_over_tokens() {
 }
 
 #[test]
-fn bad_sizes_are_errors_with_both_shapes() {
+fn bad_sizes_and_types_are_errors_that_name_them() {
     let x = tensor(1, &[2, 24, 4], DType::F32);
     for result in [
-        tokens::merge(&x, [5, 5]),
-        tokens::merge_composed(&x, [5, 5]),
+        tokens::merge(&x, [5, 5], Form::Kernels),
+        tokens::merge(&x, [5, 5], Form::Composed),
     ] {
         let error = result.unwrap_err().to_string();
         assert!(
@@ -108,8 +119,11 @@ fn bad_sizes_are_errors_with_both_shapes() {
             "{error}"
         );
     }
-    let half = x.to_dtype(DType::F16).unwrap();
-    assert!(tokens::merge(&half, [4, 6]).is_err());
+    for dtype in [DType::F16, DType::F64] {
+        let x = x.to_dtype(dtype).unwrap();
+        let result = tokens::merge(&x, [4, 6], Form::Kernels);
+        assert_refused(result, "merge-tokens", dtype);
+    }
     let vb = VarBuilder::zeros(DType::F32, &CPU);
     let error = PatchMerging::new(4, 8, [0, 4], 1e-5, vb).unwrap_err();
     assert!(matches!(&error, Error::Config { .. }) && error.to_string().contains("[0, 4]"));
@@ -119,7 +133,7 @@ fn bad_sizes_are_errors_with_both_shapes() {
 fn bits_do_not_depend_on_the_pool() {
     same_on_all_pools(|| {
         let x = var(1, &[20, 15 * 14, 24], DType::F32);
-        let y = tokens::merge(&x, [15, 14]).unwrap();
+        let y = tokens::merge(&x, [15, 14], Form::Kernels).unwrap();
         let mean = tokens::mean(&y).unwrap();
         let mut all = gradients(&y, &[&x]);
         all.extend(gradients(&mean, &[&x]));

@@ -1,30 +1,32 @@
-//! Residual branches: differences check the twin, the twin checks the kernel, candle both.
+//! Residual branches: differences check the composed form in f64, which checks the kernel.
 
 mod common;
 
-use candle_core::{DType, Var};
+use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use common::{
-    CPU, check_finite_differences, gradients, normals32, same_on_all_pools, tensor, var, widen,
+    CPU, assert_refused, check_finite_differences, gradients, normals32, reference,
+    same_on_all_pools, tensor, var, widen,
 };
 use spectralkd_base::random::Stream;
 use spectralkd_nn::kernels::residual::{self as kernel, Factors};
 use spectralkd_nn::kernels::simd;
-use spectralkd_nn::{DropPath, LayerScale, Pass, Residual, scalar};
+use spectralkd_nn::{DropPath, Form, LayerScale, Pass, Residual};
 use spectralkd_testing::{assert_close, difference, flat};
 
-fn scale(gamma: &Var) -> LayerScale {
-    let tensors = [("gamma_1".to_string(), gamma.as_tensor().clone())];
+fn scale(gamma: &Tensor) -> LayerScale {
+    let tensors = [("gamma_1".to_string(), gamma.clone())];
     let vb = VarBuilder::from_tensors(tensors.into(), gamma.dtype(), &CPU);
     LayerScale::new(gamma.elem_count(), 1e-5, "gamma_1", vb).unwrap()
 }
 
-fn residual(gamma: Option<&Var>, rate: f64) -> Residual {
-    Residual::new(gamma.map(scale), DropPath::new(rate, "blocks.0").unwrap())
+fn residual(gamma: Option<&Tensor>, rate: f64, form: Form) -> Residual {
+    let drop = DropPath::new(rate, "blocks.0").unwrap();
+    Residual::new(gamma.map(scale), drop, form)
 }
 
 #[test]
-fn twin_agrees_with_finite_differences() {
+fn gradients_agree_with_finite_differences() {
     let (x, z) = (
         var(1, &[4, 3, 5], DType::F64),
         var(2, &[4, 3, 5], DType::F64),
@@ -33,15 +35,15 @@ fn twin_agrees_with_finite_differences() {
     let step = Stream::new(1, "drop path");
     let pass = Pass::train(&step, &[3, 1, 4, 2]);
     for rate in [0.0, 0.5] {
-        let with = residual(Some(&gamma), rate);
+        let with = residual(Some(&gamma), rate, Form::Composed);
         check_finite_differences(|| with.forward(&x, &z, &pass).unwrap(), &[&x, &z, &gamma]);
-        let without = residual(None, rate);
+        let without = residual(None, rate, Form::Composed);
         check_finite_differences(|| without.forward(&x, &z, &pass).unwrap(), &[&x, &z]);
     }
 }
 
 #[test]
-fn kernel_agrees_with_its_twin_on_odd_shapes() {
+fn kernel_agrees_with_the_composed_form_on_odd_shapes() {
     for (batch, rows, channels) in [(0, 3, 2), (1, 1, 1), (3, 1, 7), (2, 5, 1), (5, 77, 50)] {
         let count = batch * rows * channels;
         let (x, z, dy) = (
@@ -50,31 +52,46 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
             normals32(3, count),
         );
         let (gamma, f) = (normals32(4, channels), normals32(5, batch));
-        let (wx, wz, wdy) = (widen(&x), widen(&z), widen(&dy));
-        let (wgamma, wf) = (widen(&gamma), widen(&f));
-        for (with_gamma, with_f) in [(true, true), (true, false), (false, true), (false, false)] {
-            let (wide_gamma, wide_f) =
-                (with_gamma.then_some(&wgamma[..]), with_f.then_some(&wf[..]));
-            let want = scalar::residual::forward(&wx, &wz, channels, wide_gamma, wide_f);
-            let (want_dz, want_dgamma) =
-                scalar::residual::backward(&wz, channels, wide_gamma, wide_f, &wdy);
-            let factors = Factors {
-                channels,
-                gamma: with_gamma.then_some(&gamma),
-                samples: with_f.then_some(&f),
-                rows,
+        let shape = [batch, rows, channels];
+        let inputs = [
+            (&widen(&x)[..], &shape[..]),
+            (&widen(&z), &shape),
+            (&widen(&gamma), &[channels]),
+        ];
+        // Drop path has no such factors: the branch comes with them.
+        let wide_f = Tensor::from_vec(widen(&f), (batch, 1, 1), &CPU).unwrap();
+        for with_f in [true, false] {
+            let composed = |inputs: &[_]| {
+                reference(inputs, &widen(&dy), |vars| {
+                    let z = match with_f {
+                        true => vars[1].broadcast_mul(&wide_f).unwrap(),
+                        false => vars[1].clone(),
+                    };
+                    let layer = residual(vars.get(2), 0.0, Form::Composed);
+                    layer.forward(&vars[0], &z, &Pass::eval()).unwrap()
+                })
             };
-            for arch in simd::all() {
-                let at = format!("{arch:?}, {batch}x{rows}x{channels} {with_gamma} {with_f}");
-                let y = kernel::forward(arch, factors, &x, &z);
-                assert!(difference(&widen(&y), &want) < 1e-6, "{at}: y");
-                let dz = kernel::branch_gradient(arch, factors, &dy);
-                assert!(difference(&widen(&dz), &want_dz) < 1e-6, "{at}: dz");
-                let dgamma = kernel::gamma_gradient(arch, factors, &z, &dy);
-                assert!(
-                    difference(&widen(&dgamma), &want_dgamma) < 3e-6,
-                    "{at}: dgamma"
-                );
+            let (with, without) = (composed(&inputs), composed(&inputs[..2]));
+            let want_dgamma = &with.1[2]; // whatever gamma is, as y is linear in it
+            for (gamma, (want, gradients)) in [(Some(&gamma[..]), &with), (None, &without)] {
+                assert_eq!(gradients[0], widen(&dy), "nothing else comes to x");
+                let factors = Factors {
+                    channels,
+                    gamma,
+                    samples: with_f.then_some(&f),
+                    rows,
+                };
+                for arch in simd::all() {
+                    let with_gamma = gamma.is_some();
+                    let at = format!("{arch:?}, {batch}x{rows}x{channels} {with_gamma} {with_f}");
+                    let y = kernel::forward(arch, factors, &x, &z);
+                    assert!(difference(&widen(&y), want) < 1e-6, "{at}: y");
+                    let dz = kernel::branch_gradient(arch, factors, &dy);
+                    assert!(difference(&widen(&dz), &gradients[1]) < 1e-6, "{at}: dz");
+                    let dgamma = kernel::gamma_gradient(arch, factors, &z, &dy);
+                    let error = difference(&widen(&dgamma), want_dgamma);
+                    assert!(error < 3e-6, "{at}: dgamma");
+                }
             }
         }
     }
@@ -83,26 +100,26 @@ fn kernel_agrees_with_its_twin_on_odd_shapes() {
 #[test]
 fn composed_agrees_on_strided_tensors() {
     let step = Stream::new(1, "drop path");
-    for (dtype, tolerance) in [(DType::F32, 2e-6), (DType::F64, 1e-12)] {
-        for (with_gamma, rate) in [(true, 0.4), (true, 0.0), (false, 0.4), (false, 0.0)] {
-            let (x, z) = (var(1, &[6, 3, 4], dtype), var(2, &[4, 3, 6], dtype));
-            let gamma = var(3, &[6], dtype);
-            let layer = residual(with_gamma.then_some(&gamma), rate);
-            let pass = Pass::train(&step, &[7, 8, 9, 10]);
-            let strided = x.transpose(0, 2).unwrap();
-            let fused = layer.forward(&strided, &z, &pass).unwrap();
-            let composed = layer.forward_composed(&strided, &z, &pass).unwrap();
-            assert_close(&fused, &composed, tolerance, "y");
-            let vars: &[_] = if with_gamma {
-                &[&x, &z, &gamma]
-            } else {
-                &[&x, &z]
-            };
-            let (fused, composed) = (gradients(&fused, vars), gradients(&composed, vars));
-            for ((fused, composed), what) in fused.iter().zip(&composed).zip(["dx", "dz", "dgamma"])
-            {
-                assert_close(fused, composed, tolerance, what);
-            }
+    for (with_gamma, rate) in [(true, 0.4), (true, 0.0), (false, 0.4), (false, 0.0)] {
+        let (x, z) = (
+            var(1, &[6, 3, 4], DType::F32),
+            var(2, &[4, 3, 6], DType::F32),
+        );
+        let gamma = var(3, &[6], DType::F32);
+        let pass = Pass::train(&step, &[7, 8, 9, 10]);
+        let strided = x.transpose(0, 2).unwrap();
+        let [fused, composed] = [Form::Kernels, Form::Composed].map(|form| {
+            let layer = residual(with_gamma.then_some(&gamma), rate, form);
+            layer.forward(&strided, &z, &pass).unwrap()
+        });
+        assert_close(&fused, &composed, 2e-6, "y");
+        let vars: &[_] = match with_gamma {
+            true => &[&x, &z, &gamma],
+            false => &[&x, &z],
+        };
+        let (fused, composed) = (gradients(&fused, vars), gradients(&composed, vars));
+        for ((fused, composed), what) in fused.iter().zip(&composed).zip(["dx", "dz", "dgamma"]) {
+            assert_close(fused, composed, 2e-6, what);
         }
     }
 }
@@ -124,12 +141,13 @@ fn drop_path_keeps_the_mean_and_only_drops_in_training() {
         tensor(1, &[2, 3], DType::F32),
         tensor(2, &[2, 3], DType::F32),
     );
-    let y = residual(None, 0.9).forward(&x, &z, &Pass::eval()).unwrap();
+    let layer = residual(None, 0.9, Form::Kernels);
+    let y = layer.forward(&x, &z, &Pass::eval()).unwrap();
     assert_close(&y, &(x + z).unwrap(), 0.0, "no drop in evaluation");
 }
 
 #[test]
-fn bad_configurations_and_shapes_are_errors() {
+fn bad_configurations_shapes_and_types_are_errors() {
     for rate in [1.0, -0.1, f64::NAN] {
         let error = DropPath::new(rate, "blocks.2").unwrap_err().to_string();
         assert!(
@@ -142,7 +160,7 @@ fn bad_configurations_and_shapes_are_errors() {
         tensor(1, &[2, 3], DType::F32),
         tensor(2, &[2, 4], DType::F32),
     );
-    let layer = residual(Some(&var(1, &[5], DType::F32)), 0.5);
+    let layer = residual(Some(&var(1, &[5], DType::F32)), 0.5, Form::Kernels);
     let pass = Pass::train(&step, &[1, 2, 3]);
     let error = layer.forward(&x, &z, &pass).unwrap_err().to_string();
     assert!(
@@ -151,14 +169,16 @@ fn bad_configurations_and_shapes_are_errors() {
     );
     let error = layer.forward(&x, &x, &pass).unwrap_err().to_string();
     assert!(error.contains('5') && error.contains("[2, 3]"), "{error}");
-    let error = residual(None, 0.5)
-        .forward(&x, &x, &pass)
-        .unwrap_err()
-        .to_string();
+    let layer = residual(None, 0.5, Form::Kernels);
+    let error = layer.forward(&x, &x, &pass).unwrap_err().to_string();
     assert!(
         error.contains("3 samples") && error.contains("batch has 2"),
         "{error}"
     );
+    for dtype in [DType::F16, DType::F64] {
+        let x = x.to_dtype(dtype).unwrap();
+        assert_refused(layer.forward(&x, &x, &Pass::eval()), "residual", dtype);
+    }
 }
 
 #[test]
@@ -179,7 +199,7 @@ fn bits_do_not_depend_on_the_pool() {
         );
         let gamma = var(3, &[48], DType::F32);
         let (step, samples) = (Stream::new(1, "drop path"), (0..31).collect::<Vec<u64>>());
-        let layer = residual(Some(&gamma), 0.3);
+        let layer = residual(Some(&gamma), 0.3, Form::Kernels);
         let y = layer
             .forward(&x, &z, &Pass::train(&step, &samples))
             .unwrap();

@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result as CandleResult,
 use rayon::prelude::*;
 
 use crate::Result;
+use crate::constants::{Key, matrix};
 use crate::planes::Planes;
 use crate::pool::adaptive_bin;
 use crate::real::Real;
@@ -28,10 +29,15 @@ fn pool_by_matrix(x: &Tensor, outputs: usize) -> Result<Tensor> {
     let mut dims = x.dims().to_vec();
     let at = dims.len() - 3;
     let (lead, inputs) = (dims[..at].iter().product::<usize>(), dims[at]);
-    let matrix = Banded::pooling(inputs, outputs).to_dense();
-    let matrix = Tensor::from_vec(matrix, (outputs, inputs), &Device::Cpu)?
-        .to_dtype(x.dtype())?
-        .to_device(x.device())?;
+    let key = Key {
+        name: "pooling",
+        sizes: [inputs, outputs],
+        scale: 1.0,
+        variant: 0,
+    };
+    let matrix = matrix(key, (outputs, inputs), x, || {
+        Banded::pooling(inputs, outputs).to_dense()
+    })?;
     let columns = x.reshape((lead, inputs, dims[at + 1] * dims[at + 2]))?;
     dims[at] = outputs;
     Ok(matrix.broadcast_matmul(&columns)?.reshape(dims)?)

@@ -73,6 +73,7 @@ mod arithmetic;
 mod averages;
 mod banded;
 mod channel_spectrum;
+mod constants;
 mod error;
 mod grid;
 mod kernels;

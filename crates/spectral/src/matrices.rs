@@ -5,8 +5,9 @@
 
 use std::f64::consts::TAU;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
+use crate::constants::{Key, matrix};
 use crate::kernels::{Direction, Inner};
 use crate::real::{check_axes, to_working_precision};
 use crate::{Norm, Result, Spectrum};
@@ -30,7 +31,12 @@ pub(crate) fn analyse(x: &Tensor, scale: f64, inner: Inner) -> Result<Tensor> {
     let (lead, h, w) = split(x.dims());
     let (planes, bins) = (lead.iter().product::<usize>(), w / 2 + 1);
     // [P H, W] by [W, 2 bins], real columns before imaginary ones.
-    let over_w = tensor(&analysis_matrix(w, scale, inner), (w, 2 * bins), x)?;
+    let over_w = matrix(
+        key("analysis", w, scale, inner as u8),
+        (w, 2 * bins),
+        x,
+        || analysis_matrix(w, scale, inner),
+    )?;
     let rows = x.reshape((planes * h, w))?.matmul(&over_w)?;
     let rows = rows.reshape((planes, h, 2, bins))?.permute((2, 0, 1, 3))?;
     let data = over_columns(&rows, Direction::Forward)?;
@@ -42,8 +48,10 @@ pub(crate) fn synthesise(data: &Tensor, width: usize, scale: f64, inner: Inner) 
     let (lead, h, bins) = split(&data.dims()[1..]);
     let planes = lead.iter().product::<usize>();
     let data = over_columns(&data.reshape((2, planes, h, bins))?, Direction::Inverse)?;
-    let over_w = synthesis_matrix(width, scale, inner);
-    let over_w = tensor(&over_w, (2 * bins, width), &data)?;
+    let key = key("synthesis", width, scale, inner as u8);
+    let over_w = matrix(key, (2 * bins, width), &data, || {
+        synthesis_matrix(width, scale, inner)
+    })?;
     let rows = data.permute((1, 2, 0, 3))?.contiguous()?;
     let rows = rows.reshape((planes * h, 2 * bins))?.matmul(&over_w)?;
     Ok(rows.reshape([lead, &[h, width]].concat())?)
@@ -54,7 +62,7 @@ pub(crate) fn transform(data: &Tensor, scale: f64, direction: Direction) -> Resu
     let (lead, h, w) = split(&data.dims()[1..]);
     let planes = lead.iter().product::<usize>();
     let rows = data.reshape((2, planes, h, w))?.permute((1, 2, 0, 3))?;
-    let over_w = tensor(&complex_matrix(w, scale, direction), (2 * w, 2 * w), data)?;
+    let over_w = complex(w, scale, direction, data)?;
     let rows = rows
         .contiguous()?
         .reshape((planes * h, 2 * w))?
@@ -69,7 +77,7 @@ fn over_columns(data: &Tensor, direction: Direction) -> Result<Tensor> {
     if h == 1 {
         return Ok(data.contiguous()?);
     }
-    let over_h = tensor(&complex_matrix(h, 1.0, direction), (2 * h, 2 * h), data)?;
+    let over_h = complex(h, 1.0, direction, data)?;
     let columns = data.permute((1, 3, 0, 2))?.contiguous()?;
     let columns = columns.reshape((planes * bins, 2 * h))?.matmul(&over_h)?;
     let columns = columns.reshape((planes, bins, 2, h))?;
@@ -81,9 +89,22 @@ fn split(dims: &[usize]) -> (&[usize], usize, usize) {
     (&dims[..lead], dims[lead], dims[lead + 1])
 }
 
-fn tensor(values: &[f64], shape: (usize, usize), like: &Tensor) -> Result<Tensor> {
-    let matrix = Tensor::from_slice(values, shape, &Device::Cpu)?;
-    Ok(matrix.to_dtype(like.dtype())?.to_device(like.device())?)
+fn key(name: &'static str, size: usize, scale: f64, variant: u8) -> Key {
+    let sizes = [size, 0];
+    Key {
+        name,
+        sizes,
+        scale,
+        variant,
+    }
+}
+
+/// [`complex_matrix`] as a tensor.
+fn complex(n: usize, scale: f64, direction: Direction, like: &Tensor) -> Result<Tensor> {
+    let key = key("complex", n, scale, direction as u8);
+    matrix(key, (2 * n, 2 * n), like, || {
+        complex_matrix(n, scale, direction)
+    })
 }
 
 /// Cosine and sine of the angle `2 pi i k / n`, reduced exactly first.

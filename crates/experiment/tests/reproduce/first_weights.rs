@@ -97,7 +97,10 @@ fn seeds_share_first_weights_and_draw_the_head_that_these_do_not_have() {
     let notes = notes.0.into_inner().unwrap();
     let told = notes.iter().filter(|note| note.contains("first weights"));
     let told: Vec<_> = told.collect();
-    assert!(told.len() == 1 && told[0].contains("classifier"), "{notes:?}");
+    assert!(
+        told.len() == 1 && told[0].contains("classifier"),
+        "{notes:?}"
+    );
     let record = &disk::json(&options.out.join("manifest.json"))["student"]["weights"];
     let path = workplace.path(FIRST);
     assert_eq!(record["weights"], path.display().to_string());

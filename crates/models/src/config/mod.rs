@@ -10,8 +10,8 @@ mod zero_gradient;
 
 use std::collections::BTreeMap;
 
-use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
+use spectralkd_nn::Builder;
 
 pub use cait::CaitConfig;
 pub use deit::DeitConfig;
@@ -62,12 +62,12 @@ impl ModelConfig {
 
     /// Builds the model, taking its parameters from `vb` by timm's names. `vb` decides what they are: trainable
     /// and freshly initialised ones from [`spectralkd_nn::Params::builder`]; for weights that stay as they are,
-    /// see [`crate::frozen`].
+    /// see [`crate::frozen`]. It also decides the form in which the layers compute ([`spectralkd_nn::Form`]).
     ///
     /// # Errors
     /// [`crate::Error::Config`]; or what `vb` says of a parameter that it does not have, or has in another shape.
-    pub fn build(&self, vb: VarBuilder) -> Result<Box<dyn VisionModel>> {
-        assembly::build(self, vb)
+    pub fn build<'a>(&self, vb: impl Into<Builder<'a>>) -> Result<Box<dyn VisionModel>> {
+        assembly::build(self, vb.into())
     }
 
     /// What a model of these sizes is and costs, without making one.

@@ -1,9 +1,8 @@
 //! The transformer block on patch tokens.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
 use spectralkd_nn::{
-    Attention, DropPath, LayerNorm, LayerScale, Mlp, Pass, Residual, TalkingHeadAttention,
+    Attention, Builder, DropPath, LayerNorm, LayerScale, Mlp, Pass, Residual, TalkingHeadAttention,
     WindowAttention, Windows,
 };
 
@@ -60,7 +59,7 @@ impl Block {
         mixing: Mixing,
         style: BlockStyle,
         drop: f64,
-        vb: VarBuilder,
+        vb: Builder,
     ) -> Result<Self> {
         let BlockSizes {
             width,
@@ -137,7 +136,7 @@ pub(super) fn branch_ends(
     width: usize,
     layer_scale: Option<f64>,
     drop: f64,
-    vb: &VarBuilder,
+    vb: &Builder,
 ) -> Result<[Residual; 2]> {
     let end = |gamma: &str, branch: &str| -> Result<Residual> {
         let scale = layer_scale
@@ -146,6 +145,7 @@ pub(super) fn branch_ends(
         Ok(Residual::new(
             scale,
             DropPath::new(drop, format!("{}.{branch}", vb.prefix()))?,
+            vb.form(),
         ))
     };
     Ok([end("gamma_1", "attn")?, end("gamma_2", "mlp")?])

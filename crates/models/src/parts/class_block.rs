@@ -1,8 +1,7 @@
 //! The block in which the class token alone is updated.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use spectralkd_nn::{ClassAttention, LayerNorm, Mlp, Pass, Residual};
+use spectralkd_nn::{Builder, ClassAttention, LayerNorm, Mlp, Pass, Residual};
 
 use super::block::{BlockStyle, branch_ends};
 use crate::sizes::BlockSizes;
@@ -26,7 +25,7 @@ pub(crate) struct ClassBlock {
 
 impl ClassBlock {
     /// A block without drop path, as timm has it; its MLP's width does not follow `sizes`.
-    pub fn new(sizes: BlockSizes, style: BlockStyle, vb: VarBuilder) -> Result<Self> {
+    pub fn new(sizes: BlockSizes, style: BlockStyle, vb: Builder) -> Result<Self> {
         let BlockSizes { width, heads, .. } = sizes;
         let [attention_end, mlp_end] = branch_ends(width, style.layer_scale, 0.0, &vb)?;
         Ok(Self {

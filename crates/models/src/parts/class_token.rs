@@ -1,7 +1,7 @@
 //! The class token that meets the patches late.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use spectralkd_nn::Builder;
 
 use super::stem::EMBEDDING_INIT;
 use crate::Result;
@@ -12,8 +12,8 @@ pub(crate) struct ClassToken(Tensor);
 
 impl ClassToken {
     /// The parameter `cls_token`.
-    pub fn new(width: usize, vb: VarBuilder) -> Result<Self> {
-        let token = vb.get_with_hints((1, 1, width), "cls_token", EMBEDDING_INIT)?;
+    pub fn new(width: usize, vb: Builder) -> Result<Self> {
+        let token = vb.get((1, 1, width), "cls_token", EMBEDDING_INIT)?;
         Ok(Self(token))
     }
 

@@ -1,8 +1,7 @@
 //! From tokens to logits.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use spectralkd_nn::{LayerNorm, Linear, tokens};
+use spectralkd_nn::{Builder, LayerNorm, Linear, tokens};
 
 use crate::{Heads, Result, cost};
 
@@ -35,7 +34,7 @@ impl Head {
         classes: usize,
         distilled: bool,
         epsilon: f64,
-        vb: VarBuilder,
+        vb: Builder,
     ) -> Result<Self> {
         let linear = |name: &str| Linear::new(width, classes, true, vb.pp(name));
         let classifier = if distilled {
@@ -47,12 +46,12 @@ impl Head {
     }
 
     /// Swin's, `head.fc(mean(norm(x)))`: the parameters `norm.*` and `head.fc.*`.
-    pub fn of_mean(width: usize, classes: usize, epsilon: f64, vb: VarBuilder) -> Result<Self> {
+    pub fn of_mean(width: usize, classes: usize, epsilon: f64, vb: Builder) -> Result<Self> {
         let linear = Linear::new(width, classes, true, vb.pp("head").pp("fc"))?;
         Self::new(width, epsilon, Classifier::Mean(linear), &vb)
     }
 
-    fn new(width: usize, epsilon: f64, classifier: Classifier, vb: &VarBuilder) -> Result<Self> {
+    fn new(width: usize, epsilon: f64, classifier: Classifier, vb: &Builder) -> Result<Self> {
         let norm = LayerNorm::new(width, epsilon, vb.pp("norm"))?;
         Ok(Self { norm, classifier })
     }

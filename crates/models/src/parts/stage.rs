@@ -1,8 +1,7 @@
 //! A stage of Swin.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use spectralkd_nn::{Pass, PatchMerging, tokens};
+use spectralkd_nn::{Builder, Form, Pass, PatchMerging, tokens};
 
 use super::{Block, BlockStyle, Mixing};
 use crate::sizes::StageSizes;
@@ -14,6 +13,7 @@ pub(crate) struct Stage {
     downsample: Option<PatchMerging>,
     blocks: Vec<Block>,
     map: [usize; 2],
+    form: Form,
 }
 
 impl Stage {
@@ -22,7 +22,7 @@ impl Stage {
         sizes: &StageSizes,
         style: BlockStyle,
         drop: impl Fn(usize) -> f64,
-        vb: VarBuilder,
+        vb: Builder,
     ) -> Result<Self> {
         let merging = |[width, rows, columns]: [usize; 3]| {
             let names = vb.pp("downsample");
@@ -42,6 +42,7 @@ impl Stage {
             downsample: sizes.merged.map(merging).transpose()?,
             blocks: (0..sizes.depth).map(block).collect::<Result<_>>()?,
             map: sizes.map,
+            form: vb.form(),
         })
     }
 
@@ -58,7 +59,7 @@ impl Stage {
 
     /// The stage's tokens as a map [B, C, H, W].
     pub fn to_map(&self, tokens: &Tensor) -> Result<Tensor> {
-        Ok(tokens::to_map(tokens, 0, self.map)?)
+        Ok(tokens::to_map(tokens, 0, self.map, self.form)?)
     }
 
     /// Multiply-accumulates of one image.

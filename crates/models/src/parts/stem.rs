@@ -1,8 +1,8 @@
 //! From images to tokens.
 
 use candle_core::Tensor;
-use candle_nn::{Init, VarBuilder};
-use spectralkd_nn::{LayerNorm, PatchEmbed, tokens};
+use candle_nn::Init;
+use spectralkd_nn::{Builder, Form, LayerNorm, PatchEmbed, tokens};
 
 use crate::sizes::Patches;
 use crate::{Result, cost};
@@ -25,6 +25,7 @@ pub(crate) struct Stem {
     /// Rows and columns of pixels that lie in whole patches.
     covered: [usize; 2],
     end: End,
+    form: Form,
 }
 
 /// What comes after the patch embedding.
@@ -45,28 +46,23 @@ impl Stem {
         patches: &Patches,
         width: usize,
         distilled: bool,
-        vb: VarBuilder,
+        vb: Builder,
     ) -> Result<Self> {
         let shape = (1, 1, width);
-        let mut prefix = vec![vb.get_with_hints(shape, "cls_token", VIT_TOKEN_INIT)?];
+        let mut prefix = vec![vb.get(shape, "cls_token", VIT_TOKEN_INIT)?];
         if distilled {
-            prefix.push(vb.get_with_hints(shape, "dist_token", EMBEDDING_INIT)?);
+            prefix.push(vb.get(shape, "dist_token", EMBEDDING_INIT)?);
         }
         Self::with_positions(patches, width, prefix, vb)
     }
 
     /// CaiT's: positions for the patches.
-    pub fn without_tokens(patches: &Patches, width: usize, vb: VarBuilder) -> Result<Self> {
+    pub fn without_tokens(patches: &Patches, width: usize, vb: Builder) -> Result<Self> {
         Self::with_positions(patches, width, Vec::new(), vb)
     }
 
     /// Swin's: a norm.
-    pub fn with_norm(
-        patches: &Patches,
-        width: usize,
-        epsilon: f64,
-        vb: VarBuilder,
-    ) -> Result<Self> {
+    pub fn with_norm(patches: &Patches, width: usize, epsilon: f64, vb: Builder) -> Result<Self> {
         let norm = LayerNorm::new(width, epsilon, vb.pp("patch_embed").pp("norm"))?;
         Self::new(patches, width, End::Norm(norm), vb)
     }
@@ -75,19 +71,20 @@ impl Stem {
         patches: &Patches,
         width: usize,
         prefix: Vec<Tensor>,
-        vb: VarBuilder,
+        vb: Builder,
     ) -> Result<Self> {
         let shape = (1, prefix.len() + patches.count(), width);
-        let position = vb.get_with_hints(shape, "pos_embed", EMBEDDING_INIT)?;
+        let position = vb.get(shape, "pos_embed", EMBEDDING_INIT)?;
         Self::new(patches, width, End::Position { prefix, position }, vb)
     }
 
-    fn new(patches: &Patches, width: usize, end: End, vb: VarBuilder) -> Result<Self> {
+    fn new(patches: &Patches, width: usize, end: End, vb: Builder) -> Result<Self> {
         let channels = patches.image[0];
         Ok(Self {
             patches: PatchEmbed::new(channels, width, patches.side, vb.pp("patch_embed"))?,
             covered: patches.covered(),
             end,
+            form: vb.form(),
         })
     }
 
@@ -105,7 +102,12 @@ impl Stem {
                     [token] => Some(token.clone()),
                     tokens => Some(Tensor::cat(tokens, 1)?),
                 };
-                Ok(tokens::assemble(&patches, prefix.as_ref(), position)?)
+                Ok(tokens::assemble(
+                    &patches,
+                    prefix.as_ref(),
+                    position,
+                    self.form,
+                )?)
             }
             End::Norm(norm) => Ok(norm.forward(&patches)?),
         }

@@ -1,8 +1,7 @@
 //! The row of blocks whose outputs are the taps.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use spectralkd_nn::{Pass, tokens};
+use spectralkd_nn::{Builder, Form, Pass, tokens};
 
 use super::{Block, BlockStyle, Mixing};
 use crate::assembly::Chosen;
@@ -34,6 +33,7 @@ pub(crate) struct Trunk {
     prefix: usize,
     /// Rows and columns of patches.
     grid: [usize; 2],
+    form: Form,
 }
 
 impl Trunk {
@@ -43,7 +43,7 @@ impl Trunk {
         (mixing, style): (Mixing, BlockStyle),
         prefix: usize,
         drop: impl Fn(usize) -> f64,
-        vb: VarBuilder,
+        vb: Builder,
     ) -> Result<Self> {
         let vb = vb.pp("blocks");
         let block = |i| Block::new(sizes.block, mixing, style, drop(i), vb.pp(i));
@@ -52,6 +52,7 @@ impl Trunk {
             blocks,
             prefix,
             grid: sizes.patches.grid,
+            form: vb.form(),
         })
     }
 
@@ -90,7 +91,10 @@ impl Trunk {
         for (i, block) in self.blocks[..count].iter().enumerate() {
             tokens = block.forward(&tokens, pass)?;
             if chosen.maps[i] {
-                features.push((i, tokens::to_map(&tokens, self.prefix, self.grid)?));
+                features.push((
+                    i,
+                    tokens::to_map(&tokens, self.prefix, self.grid, self.form)?,
+                ));
             }
             if chosen.prefix[i] {
                 // A copy, so that nobody who keeps them keeps the patches.

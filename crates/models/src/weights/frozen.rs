@@ -54,11 +54,11 @@ pub fn into_frozen(
 /// the patch embedding stay f32, as do attention itself and GELU. Feature maps come out within about 1 % of those of the f32
 /// model (relative root mean square; small models in `tests/bf16.rs`).
 ///
-/// The model takes f32 images on the CPU that no gradient is asked of; with others its forward pass fails.
+/// The model takes f32 images on `device` that no gradient is asked of; on a CPU its forward pass fails with others. On
+/// another device, inputs and results of the products are rounded to bf16.
 ///
 /// # Errors
-/// As [`frozen`], and [`Error::Mismatch`](crate::Error::Mismatch) if a tensor is not f32;
-/// [`Error::Layer`](crate::Error::Layer) if `device` is not the CPU.
+/// As [`frozen`], and [`Error::Mismatch`](crate::Error::Mismatch) if a tensor is not f32.
 pub fn into_frozen_bf16(
     config: &ModelConfig,
     mut tensors: BTreeMap<String, Tensor>,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use spectralkd_models::{ModelConfig, Output, Taps, VisionModel};
-use spectralkd_nn::Pass;
+use spectralkd_nn::{Builder, Form, Pass};
 use spectralkd_testing::{flat, relative};
 
 /// What timm computed for one tiny model.
@@ -106,8 +106,18 @@ impl Golden {
     }
 }
 
-/// Trainable copies of `weights`, and the model built on them.
+/// Trainable copies of `weights`, and the model built on them in the form of their type.
 pub fn trainable(
+    config: &ModelConfig,
+    weights: &BTreeMap<String, Tensor>,
+    dtype: DType,
+) -> (BTreeMap<String, Var>, Box<dyn VisionModel>) {
+    trainable_in(Form::of(&Device::Cpu, dtype), config, weights, dtype)
+}
+
+/// The same in this form.
+pub fn trainable_in(
+    form: Form,
     config: &ModelConfig,
     weights: &BTreeMap<String, Tensor>,
     dtype: DType,
@@ -125,9 +135,8 @@ pub fn trainable(
         .iter()
         .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
         .collect();
-    let model = config
-        .build(VarBuilder::from_tensors(tensors, dtype, &Device::Cpu))
-        .unwrap();
+    let params = VarBuilder::from_tensors(tensors, dtype, &Device::Cpu);
+    let model = config.build(Builder::from(params).in_form(form)).unwrap();
     (vars, model)
 }
 

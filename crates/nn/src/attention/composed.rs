@@ -1,7 +1,7 @@
 //! Attention composed of candle's own operations: the path for devices without a fused
 //! kernel, and the second reference for the fused one. Differentiated by candle.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::softmax;
 
 use super::geometry::Windows;
@@ -39,6 +39,35 @@ pub fn class_attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Resu
     merge_heads(&softmax(&scores(&q, &k)?, D::Minus1)?.matmul(&v)?)
 }
 
+/// What follows from windows alone, as tensors.
+#[derive(Clone, Debug)]
+pub struct WindowTables {
+    /// The row of the table of biases for each query and key, u32 [N N].
+    positions: Tensor,
+    /// What keeps the regions of a window apart that are no neighbours in the map, [windows, 1, N N]; none without a shift.
+    mask: Option<Tensor>,
+}
+
+impl WindowTables {
+    /// Those of `windows`, for attention of this type on this device.
+    ///
+    /// # Errors
+    /// The device has no room.
+    pub fn new(windows: &Windows, dtype: DType, device: &Device) -> Result<Self> {
+        let (area, count) = (windows.area(), windows.count());
+        let mask = || -> Result<Tensor> {
+            let regions = Tensor::from_vec(windows.regions(), (count, area), device)?;
+            let (of_query, of_key) = (regions.unsqueeze(2)?, regions.unsqueeze(1)?);
+            let mask = of_query.broadcast_ne(&of_key)?.to_dtype(dtype)?;
+            Ok((mask * Partition::MASKED)?.reshape((count, 1, area * area))?)
+        };
+        Ok(Self {
+            positions: Tensor::from_vec(windows.relative_positions(), area * area, device)?,
+            mask: (windows.shift != [0, 0]).then(mask).transpose()?,
+        })
+    }
+}
+
 /// Attention within the windows of every image: packed rows [B windows, N, 3C], cut by
 /// [`window_partition`], and the table of position biases [(2h - 1) (2w - 1), heads] to
 /// [B windows, N, C].
@@ -46,24 +75,24 @@ pub fn biased_attention(
     qkv: &Tensor,
     table: &Tensor,
     windows: &Windows,
+    tables: &WindowTables,
     heads: usize,
 ) -> Result<Tensor> {
     let [q, k, v] = split_qkv(qkv, heads)?;
-    let (area, count, device) = (windows.area(), windows.count(), qkv.device());
-    let positions = Tensor::from_vec(windows.relative_positions(), area * area, device)?;
-    let bias = table.index_select(&positions, 0)?.t()?.contiguous()?;
+    let (area, count) = (windows.area(), windows.count());
+    let bias = table
+        .index_select(&tables.positions, 0)?
+        .t()?
+        .contiguous()?;
     let scores = scores(&q, &k)?.broadcast_add(&bias.reshape((heads, area, area))?)?;
-    let scores = if windows.shift == [0, 0] {
-        scores
-    } else {
-        let regions = Tensor::from_vec(windows.regions(), (count, area), device)?;
-        let (of_query, of_key) = (regions.unsqueeze(2)?, regions.unsqueeze(1)?);
-        let mask = of_query.broadcast_ne(&of_key)?.to_dtype(qkv.dtype())?;
-        let mask = (mask * Partition::MASKED)?.reshape((count, 1, area * area))?;
-        let all = scores.dim(0)?;
-        let by_image = scores.reshape((all / count, count, heads, area * area))?;
-        let masked = by_image.broadcast_add(&mask)?;
-        masked.reshape((all, heads, area, area))?
+    let scores = match &tables.mask {
+        None => scores,
+        Some(mask) => {
+            let all = scores.dim(0)?;
+            let by_image = scores.reshape((all / count, count, heads, area * area))?;
+            let masked = by_image.broadcast_add(mask)?;
+            masked.reshape((all, heads, area, area))?
+        }
     };
     merge_heads(&softmax(&scores, D::Minus1)?.matmul(&v)?)
 }

@@ -2,9 +2,9 @@
 //! of the head mixing too, as timm's `Cait._init_weights` has it.
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
 
 use super::{class_attention, composed, ops, softmax_attention, talking_attention};
+use crate::builder::{Builder, Form};
 use crate::chain::{Chain, Of1, Of2, Operation};
 use crate::error::{Error, Result};
 use crate::linear::Linear;
@@ -31,6 +31,7 @@ pub struct Attention {
     qkv: Linear,
     proj: Linear,
     heads: usize,
+    form: Form,
 }
 
 impl Attention {
@@ -40,25 +41,31 @@ impl Attention {
     ///
     /// # Errors
     /// If `heads` does not divide `dim`, or the builder lacks a parameter.
-    pub fn new(dim: usize, heads: usize, qkv_bias: bool, vb: VarBuilder) -> Result<Self> {
+    pub fn new<'a>(
+        dim: usize,
+        heads: usize,
+        qkv_bias: bool,
+        vb: impl Into<Builder<'a>>,
+    ) -> Result<Self> {
+        let vb = vb.into();
         check("Attention", dim, heads)?;
         Ok(Self {
             qkv: Linear::new(dim, 3 * dim, qkv_bias, vb.pp("qkv"))?,
             proj: Linear::new(dim, dim, true, vb.pp("proj"))?,
             heads,
+            form: vb.form(),
         })
     }
 
-    /// The layer as links, where it has kernels for `x`.
+    /// The layer as links, where it has kernels.
     pub(crate) fn links(&self, x: &Tensor) -> Result<Option<Chain>> {
         let op = ops::SoftmaxAttention { heads: self.heads };
-        links(x, &self.qkv, Box::new(Of1(op)), &self.proj)
+        links(x, &self.qkv, Box::new(Of1(op)), &self.proj, self.form)
     }
 
-    /// Tokens [B, N, dim] to tokens [B, N, dim]. F32 or F64 on a CPU.
+    /// Tokens [B, N, dim] to tokens [B, N, dim].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mixed = softmax_attention(&self.qkv.forward(x)?, self.heads)?;
-        self.proj.forward(&mixed)
+        self.proj.forward(&self.mixed(x)?)
     }
 
     /// The first `count` tokens of the result, [B, count, dim], for less work than all of them.
@@ -66,15 +73,16 @@ impl Attention {
     /// # Errors
     /// If there are fewer.
     pub fn forward_first(&self, x: &Tensor, count: usize) -> Result<Tensor> {
-        let mixed = softmax_attention(&self.qkv.forward(x)?, self.heads)?;
-        self.proj.forward(&mixed.narrow(1, 0, count)?)
+        self.proj.forward(&self.mixed(x)?.narrow(1, 0, count)?)
     }
 
-    /// The same out of candle's own operations: the path of other devices.
-    pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
-        let qkv = self.qkv.forward_composed(x)?;
-        let mixed = composed::softmax_attention(&qkv, self.heads)?;
-        self.proj.forward_composed(&mixed)
+    /// The values of each token, mixed by head: [B, N, dim].
+    fn mixed(&self, x: &Tensor) -> Result<Tensor> {
+        let qkv = self.qkv.forward(x)?;
+        match self.form {
+            Form::Kernels => softmax_attention(&qkv, self.heads),
+            Form::Composed => composed::softmax_attention(&qkv, self.heads),
+        }
     }
 }
 
@@ -94,7 +102,13 @@ impl TalkingHeadAttention {
     ///
     /// # Errors
     /// If `heads` does not divide `dim`, the builder lacks a parameter, or those of the mixing are bf16.
-    pub fn new(dim: usize, heads: usize, qkv_bias: bool, vb: VarBuilder) -> Result<Self> {
+    pub fn new<'a>(
+        dim: usize,
+        heads: usize,
+        qkv_bias: bool,
+        vb: impl Into<Builder<'a>>,
+    ) -> Result<Self> {
+        let vb = vb.into();
         check("TalkingHeadAttention", dim, heads)?;
         let layer = Self {
             attention: Attention::new(dim, heads, qkv_bias, vb.clone())?,
@@ -106,26 +120,23 @@ impl TalkingHeadAttention {
         Ok(layer)
     }
 
-    /// The layer as links, where it has kernels for `x`.
+    /// The layer as links, where it has kernels.
     pub(crate) fn links(&self, x: &Tensor) -> Result<Option<Chain>> {
-        let Attention { qkv, proj, heads } = &self.attention;
-        let op = ops::TalkingAttention { heads: *heads };
-        links(x, qkv, Box::new(Of2(op, self.mixing()?)), proj)
+        let own = &self.attention;
+        let op = ops::TalkingAttention { heads: own.heads };
+        let op = Box::new(Of2(op, self.mixing()?));
+        links(x, &own.qkv, op, &own.proj, own.form)
     }
 
-    /// Tokens [B, N, dim] to tokens [B, N, dim]. F32 or F64 on a CPU.
+    /// Tokens [B, N, dim] to tokens [B, N, dim].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let Attention { qkv, proj, heads } = &self.attention;
-        let mixed = talking_attention(&qkv.forward(x)?, &self.mixing()?, *heads)?;
-        proj.forward(&mixed)
-    }
-
-    /// The same out of candle's own operations: the path of other devices.
-    pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
-        let Attention { qkv, proj, heads } = &self.attention;
-        let qkv = qkv.forward_composed(x)?;
-        let mixed = composed::talking_attention(&qkv, &self.mixing()?, *heads)?;
-        proj.forward_composed(&mixed)
+        let own = &self.attention;
+        let (qkv, mixing) = (own.qkv.forward(x)?, self.mixing()?);
+        let mixed = match own.form {
+            Form::Kernels => talking_attention(&qkv, &mixing, own.heads)?,
+            Form::Composed => composed::talking_attention(&qkv, &mixing, own.heads)?,
+        };
+        own.proj.forward(&mixed)
     }
 
     /// The mixing parameters as one vector ([`crate::kernels::attention::Mixing`]).
@@ -148,6 +159,7 @@ pub struct ClassAttention {
     v: Linear,
     proj: Linear,
     heads: usize,
+    form: Form,
 }
 
 impl ClassAttention {
@@ -157,7 +169,13 @@ impl ClassAttention {
     ///
     /// # Errors
     /// If `heads` does not divide `dim`, or the builder lacks a parameter.
-    pub fn new(dim: usize, heads: usize, qkv_bias: bool, vb: VarBuilder) -> Result<Self> {
+    pub fn new<'a>(
+        dim: usize,
+        heads: usize,
+        qkv_bias: bool,
+        vb: impl Into<Builder<'a>>,
+    ) -> Result<Self> {
+        let vb = vb.into();
         check("ClassAttention", dim, heads)?;
         let linear = |name| Linear::new(dim, dim, qkv_bias, vb.pp(name));
         Ok(Self {
@@ -166,40 +184,37 @@ impl ClassAttention {
             v: linear("v")?,
             proj: Linear::new(dim, dim, true, vb.pp("proj"))?,
             heads,
+            form: vb.form(),
         })
     }
 
-    /// Tokens [B, N, dim], the class token first, to the class token [B, 1, dim]. F32 or F64
-    /// on a CPU.
+    /// Tokens [B, N, dim], the class token first, to the class token [B, 1, dim].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let q = self.q.forward(&class_token(x)?)?;
         let (k, v) = (self.k.forward(x)?, self.v.forward(x)?);
-        self.proj.forward(&class_attention(&q, &k, &v, self.heads)?)
-    }
-
-    /// The same out of candle's own operations: the path of other devices.
-    pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
-        let q = self.q.forward_composed(&class_token(x)?)?;
-        let (k, v) = (self.k.forward_composed(x)?, self.v.forward_composed(x)?);
-        let mixed = composed::class_attention(&q, &k, &v, self.heads)?;
-        self.proj.forward_composed(&mixed)
+        let mixed = match self.form {
+            Form::Kernels => class_attention(&q, &k, &v, self.heads)?,
+            Form::Composed => composed::class_attention(&q, &k, &v, self.heads)?,
+        };
+        self.proj.forward(&mixed)
     }
 }
 
 /// The links of `qkv`, of an `operation` from q, k and v to tokens, and of `proj`, where they have
-/// kernels for `x`.
+/// kernels.
 pub(super) fn links(
     x: &Tensor,
     qkv: &Linear,
     operation: Box<dyn Operation>,
     proj: &Linear,
+    form: Form,
 ) -> Result<Option<Chain>> {
     qkv.check(x)?;
     let links = (qkv.operation(), proj.operation());
-    let (Some(qkv), Some(proj), true) = (links.0, links.1, x.device().is_cpu()) else {
-        return Ok(None);
-    };
-    Ok(Some(vec![qkv, operation, proj]))
+    match (links, form) {
+        ((Some(qkv), Some(proj)), Form::Kernels) => Ok(Some(vec![qkv, operation, proj])),
+        _ => Ok(None),
+    }
 }
 
 /// Token 0, [B, 1, dim].

@@ -2,15 +2,14 @@
 //!
 //! The layers carry timm's names and layouts. The operations take the results of the
 //! linear layers: packed rows [q | k | v] of [B, N, 3C] for self-attention, also that
-//! within [`Windows`], separate q, k and v for class attention. On a CPU they are fused
-//! ([`crate::kernels::attention`], or for F64 the twins [`crate::scalar::attention`] and
-//! [`crate::scalar::windows`]), elsewhere [`composed`].
+//! within [`Windows`], separate q, k and v for class attention. They are fused
+//! ([`crate::kernels::attention`]), or [`composed`]: a layer's [`Form`](crate::Form) decides.
 
 pub mod composed;
 mod geometry;
 mod layers;
-mod number;
 mod ops;
+mod passes;
 mod window_op;
 mod windows;
 

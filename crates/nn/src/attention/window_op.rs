@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Tensor};
 
 use crate::error::{Error, Result};
 use crate::kernels::attention::Partition;
 use crate::kernels::attention::windows::{self as kernel, Windowed};
 use crate::kernels::simd;
-use crate::kernels::storage::{filled, numbers, slice, tensor, unsupported, wanted};
-use crate::scalar::windows as twin;
+use crate::kernels::storage::{filled, numbers, only_f32, slice, tensor, wanted};
 
 /// Self-attention of `heads` heads within the windows of every image: packed rows
 /// [q | k | v] of a tensor [B, T, 3C] to [B, T, C], where the T tokens are the map's, row by
 /// row, and behind them the padding (see [`Windows::partition`](super::Windows::partition)).
-/// `table` [(2h - 1) (2w - 1), heads] holds the bias of each relative position. F32 or F64
-/// on a CPU, and nothing else: elsewhere,
-/// [`composed::biased_attention`](super::composed::biased_attention) takes its place.
+/// `table` [(2h - 1) (2w - 1), heads] holds the bias of each relative position. The
+/// kernels' form, F32 on a CPU; the other is
+/// [`composed::biased_attention`](super::composed::biased_attention).
 ///
 /// # Errors
 /// If the tensors do not have these shapes, differ in type, or have no kernel.
@@ -91,23 +90,15 @@ impl CustomOp2 for WindowOp {
             windowed.tokens(),
             windowed.shape().channels(),
         );
-        let out = match qkv {
-            CpuStorage::F32(_) => {
-                let (qkv, table) = (slice(qkv, qkv_layout)?, slice(table, table_layout)?);
-                // SAFETY: `forward` writes all of its result.
-                CpuStorage::F32(unsafe {
-                    filled(qkv.len() / 3, |out| {
-                        kernel::forward(simd::best(), windowed, &qkv, &table, out);
-                    })
-                })
-            }
-            CpuStorage::F64(_) => {
-                let (qkv, table) = (slice(qkv, qkv_layout)?, slice(table, table_layout)?);
-                CpuStorage::F64(twin::forward(windowed, &qkv, &table))
-            }
-            _ => return Err(unsupported(Self::NAME, qkv)),
+        only_f32(Self::NAME, qkv)?;
+        let (qkv, table) = (slice(qkv, qkv_layout)?, slice(table, table_layout)?);
+        // SAFETY: `forward` writes all of its result.
+        let out = unsafe {
+            filled(qkv.len() / 3, |out| {
+                kernel::forward(simd::best(), windowed, &qkv, &table, out);
+            })
         };
-        Ok((out, shape.into()))
+        Ok((CpuStorage::F32(out), shape.into()))
     }
 
     fn bwd(
@@ -118,22 +109,17 @@ impl CustomOp2 for WindowOp {
         grad: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let windowed = self.check(qkv.dims(), table.dims())?;
-        let (d_qkv, d_table) = if qkv.dtype() == DType::F64 {
-            let (qkv_data, biases) = (numbers::<f64>(qkv)?, numbers(table)?);
-            let (d_qkv, d_table) = twin::backward(windowed, &qkv_data, &biases, &numbers(grad)?);
-            (tensor(d_qkv, qkv.shape())?, tensor(d_table, table.shape())?)
-        } else {
-            let (qkv_data, biases) = (numbers::<f32>(qkv)?, numbers(table)?);
-            let (grad, mut d_table) = (numbers(grad)?, Vec::new());
-            // SAFETY: `backward` writes all of the gradient.
-            let d_qkv = unsafe {
-                filled(qkv_data.len(), |d_qkv| {
-                    let arch = simd::best();
-                    d_table = kernel::backward(arch, windowed, &qkv_data, &biases, &grad, d_qkv);
-                })
-            };
-            (tensor(d_qkv, qkv.shape())?, tensor(d_table, table.shape())?)
+        let (qkv_data, biases) = (numbers::<f32>(qkv)?, numbers(table)?);
+        let (grad, mut d_table) = (numbers(grad)?, Vec::new());
+        // SAFETY: `backward` writes all of the gradient.
+        let d_qkv = unsafe {
+            filled(qkv_data.len(), |d_qkv| {
+                let arch = simd::best();
+                d_table = kernel::backward(arch, windowed, &qkv_data, &biases, &grad, d_qkv);
+            })
         };
+        let d_qkv = tensor(d_qkv, qkv.shape())?;
+        let d_table = tensor(d_table, table.shape())?;
         Ok((wanted(qkv, d_qkv), wanted(table, d_table)))
     }
 }

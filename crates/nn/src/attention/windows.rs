@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
 
-use super::composed;
+use super::composed::{self, WindowTables};
 use super::geometry::Windows;
 use super::window_op::{WindowOp, window_attention};
+use crate::builder::{Builder, Form};
 use crate::chain::{Chain, Of2};
 use crate::error::{Error, Result};
 use crate::kernels::attention::Partition;
@@ -44,6 +44,9 @@ pub struct WindowAttention {
     heads: usize,
     windows: Windows,
     partition: Arc<Partition>,
+    form: Form,
+    /// In the composed form.
+    tables: Option<WindowTables>,
 }
 
 impl WindowAttention {
@@ -55,34 +58,40 @@ impl WindowAttention {
     /// # Errors
     /// If `heads` does not divide `dim`, the windows cannot be made ([`Windows::check`]), or
     /// the builder lacks a parameter.
-    pub fn new(
+    pub fn new<'a>(
         dim: usize,
         heads: usize,
         windows: Windows,
         qkv_bias: bool,
-        vb: VarBuilder,
+        vb: impl Into<Builder<'a>>,
     ) -> Result<Self> {
+        let vb = vb.into();
         super::layers::check("WindowAttention", dim, heads)?;
         let windows = windows.check()?;
         let table = (windows.positions(), heads);
         Ok(Self {
             qkv: Linear::new(dim, 3 * dim, qkv_bias, vb.pp("qkv"))?,
             proj: Linear::new(dim, dim, true, vb.pp("proj"))?,
-            table: vb.get_with_hints(table, "relative_position_bias_table", LINEAR_INIT)?,
+            table: vb.get(table, "relative_position_bias_table", LINEAR_INIT)?,
             heads,
             windows,
             partition: Arc::new(windows.partition()?),
+            form: vb.form(),
+            tables: match vb.form() {
+                Form::Kernels => None,
+                Form::Composed => Some(WindowTables::new(&windows, vb.dtype(), vb.device())?),
+            },
         })
     }
 
-    /// Tokens [B, H W, dim] of a map to tokens [B, H W, dim]. F32 or F64 on a CPU.
+    /// Tokens [B, H W, dim] of a map to tokens [B, H W, dim].
     ///
     /// # Errors
     /// If the tensor has another shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.check(x)?;
-        if !x.device().is_cpu() {
-            return self.forward_composed(x);
+        if let Some(tables) = &self.tables {
+            return self.composed(x, tables);
         }
         // The linear maps act token by token, so that they take the map as it lies; the
         // kernel finds its windows' tokens in it.
@@ -99,7 +108,7 @@ impl WindowAttention {
         self.proj.forward(&mixed)
     }
 
-    /// The layer as links, where it has kernels for `x` and windows that divide the map.
+    /// The layer as links, where it has kernels and windows that divide the map.
     pub(crate) fn links(&self, x: &Tensor) -> Result<Option<Chain>> {
         self.check(x)?;
         if self.windows.padding() > 0 {
@@ -110,16 +119,14 @@ impl WindowAttention {
             heads: self.heads,
         };
         let op = Box::new(Of2(op, self.table.clone()));
-        super::layers::links(x, &self.qkv, op, &self.proj)
+        super::layers::links(x, &self.qkv, op, &self.proj, self.form)
     }
 
-    /// The same out of candle's own operations: the path of other devices.
-    pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
-        self.check(x)?;
-        let x = composed::window_partition(x, &self.windows)?;
-        let qkv = self.qkv.forward_composed(&x)?;
-        let mixed = composed::biased_attention(&qkv, &self.table, &self.windows, self.heads)?;
-        composed::window_reverse(&self.proj.forward_composed(&mixed)?, &self.windows)
+    fn composed(&self, x: &Tensor, tables: &WindowTables) -> Result<Tensor> {
+        let windows = &self.windows;
+        let qkv = self.qkv.forward(&composed::window_partition(x, windows)?)?;
+        let mixed = composed::biased_attention(&qkv, &self.table, windows, tables, self.heads)?;
+        composed::window_reverse(&self.proj.forward(&mixed)?, windows)
     }
 
     fn check(&self, x: &Tensor) -> Result<()> {

@@ -2,11 +2,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, Var};
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, Var, WithDType};
 
 use super::bundle::{Bundle, Gradients};
 use super::operation::{Operation, Stored};
-use crate::kernels::storage::{cpu, unsupported, wanted};
+use crate::kernels::storage::{cpu, only_f32, wanted};
 use crate::residual::{ResidualOp, sum};
 
 /// Operations in the order in which they run.
@@ -126,12 +126,9 @@ impl ChainOp {
 
 /// A tensor that operations take for one that wants a gradient, and that is the result of none.
 fn leaf(storage: CpuStorage, shape: Shape) -> Result<Tensor> {
-    Ok(match storage {
-        CpuStorage::F32(data) => Var::from_vec(data, shape, &Device::Cpu)?,
-        CpuStorage::F64(data) => Var::from_vec(data, shape, &Device::Cpu)?,
-        other => return Err(unsupported("chain", &other)),
-    }
-    .into_inner())
+    only_f32("chain", &storage)?;
+    let data = f32::cpu_storage_data(storage)?;
+    Ok(Var::from_vec(data, shape, &Device::Cpu)?.into_inner())
 }
 
 impl CustomOp2 for ChainOp {

@@ -14,7 +14,7 @@
 //!   shape, sums over pieces are added in order: the result is bit-identical for any
 //!   number of threads.
 //! - `unsafe` lives in this folder and nowhere else, each block with its argument.
-//! - Each kernel has a twin in [`crate::scalar`], which a test holds it to.
+//! - Each kernel is held by a test to its layer's composed form in f64.
 
 pub mod attention;
 pub mod bf16;

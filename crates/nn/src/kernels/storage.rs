@@ -118,14 +118,19 @@ pub fn wanted(argument: &Tensor, gradient: impl Into<Option<Tensor>>) -> Option<
     gradient.into().filter(|_| argument.track_op())
 }
 
-/// The error of an operation that has no kernel for this type.
-pub fn unsupported(op: &'static str, storage: &CpuStorage) -> candle_core::Error {
+/// Refuses numbers that an operation has no kernel for: all but f32.
+///
+/// # Errors
+/// [`Error::DType`].
+pub fn only_f32(op: &'static str, storage: &CpuStorage) -> Result<()> {
     use candle_core::backend::BackendStorage;
-    Error::DType {
-        op,
-        dtype: storage.dtype(),
+    match storage {
+        CpuStorage::F32(_) => Ok(()),
+        other => {
+            let dtype = other.dtype();
+            Err(Error::DType { op, dtype }.into())
+        }
     }
-    .into()
 }
 
 /// A vector of `len` numbers that `fill` writes, without zeroing them first.

@@ -3,9 +3,10 @@
 mod op;
 
 use candle_core::{DType, Tensor};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::Init;
 
 use crate::bf16;
+use crate::builder::{Builder, Form};
 use crate::chain::{Of2, Of3, Operation};
 use crate::error::{Error, Result};
 use op::LinearOp;
@@ -21,15 +22,19 @@ pub const LINEAR_INIT: Init = Init::Randn {
 /// A weight of type bf16, for a teacher that is only asked, is packed once for the product of
 /// [`crate::kernels::bf16`], whose page has the rounding and its bounds, and is in memory in no
 /// other form. Such a layer takes f32 inputs on the CPU without gradients, and is refused any other.
+/// In the composed form it stays a tensor, and inputs and results of its product are rounded to bf16.
 #[derive(Clone, Debug)]
-pub struct Linear(Stored);
+pub struct Linear {
+    stored: Stored,
+    form: Form,
+}
 
 /// The parameters, as a layer keeps them.
 #[derive(Clone, Debug)]
 enum Stored {
-    /// f32 or f64: a weight [outputs, inputs] and perhaps a bias.
+    /// A weight [outputs, inputs] and perhaps a bias.
     Tensors(Tensor, Option<Tensor>),
-    /// The weight in bf16.
+    /// The weight in bf16, for the kernels.
     Packed(bf16::Parameters),
 }
 
@@ -37,22 +42,36 @@ impl Linear {
     /// A layer from `inputs` to `outputs` numbers with the parameter `weight`, [outputs,
     /// inputs], N(0, 0.02) at first as timm's transformers have it, and, if `bias`, the
     /// parameter `bias`, `[outputs]`, 0 at first.
-    pub fn new(inputs: usize, outputs: usize, bias: bool, vb: VarBuilder) -> Result<Self> {
-        let weight = vb.get_with_hints((outputs, inputs), "weight", LINEAR_INIT)?;
+    pub fn new<'a>(
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+        vb: impl Into<Builder<'a>>,
+    ) -> Result<Self> {
+        let vb = vb.into();
+        let weight = vb.get((outputs, inputs), "weight", LINEAR_INIT)?;
         let zeros = Init::Const(0.0);
-        let bias = bias
-            .then(|| vb.get_with_hints(outputs, "bias", zeros))
-            .transpose()?;
-        Self::from_tensors(weight, bias)
+        let bias = bias.then(|| vb.get(outputs, "bias", zeros)).transpose()?;
+        Self::in_form(weight, bias, vb.form())
     }
 
-    /// A layer of these parameters: weight [outputs, inputs], bias `[outputs]`. On a CPU, parameters that
+    /// A layer of these parameters: weight [outputs, inputs], bias `[outputs]`. For the kernels, parameters that
     /// no gradient can reach are copied into the order that the forward product reads. A weight of type bf16
     /// (with a bias of type f32) is packed.
     ///
     /// # Errors
-    /// If a shape does not fit; if a bf16 weight is on another device than the CPU, or is trained.
+    /// If a shape does not fit, or a weight that is to be packed is trained.
     pub fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
+        // What comes in beside a bf16 weight is f32.
+        let dtype = match weight.dtype() {
+            DType::BF16 => DType::F32,
+            other => other,
+        };
+        let form = Form::of(weight.device(), dtype);
+        Self::in_form(weight, bias, form)
+    }
+
+    fn in_form(weight: Tensor, bias: Option<Tensor>, form: Form) -> Result<Self> {
         let shape = |expected: &str, got: &Tensor| Error::Shape {
             layer: "Linear",
             expected: expected.to_string(),
@@ -70,17 +89,19 @@ impl Linear {
         if let Some(bias) = bias.as_ref().filter(|bias| bias.dims() != [outputs]) {
             return Err(shape(&format!("a bias of shape [{outputs}]"), bias));
         }
-        if weight.dtype() == DType::BF16 {
-            return Ok(Self(Stored::Packed(bf16::pack(&weight, bias)?)));
+        if weight.dtype() == DType::BF16 && form == Form::Kernels {
+            let stored = Stored::Packed(bf16::pack(&weight, bias)?);
+            return Ok(Self { stored, form });
         }
         // What never changes is laid out for the forward product once and for all.
         let frozen = !weight.track_op() && !bias.as_ref().is_some_and(Tensor::track_op);
-        let weight = if frozen && weight.device().is_cpu() {
+        let weight = if frozen && form == Form::Kernels {
             weight.t()?.contiguous()?.t()?
         } else {
             weight
         };
-        Ok(Self(Stored::Tensors(weight, bias)))
+        let stored = Stored::Tensors(weight, bias);
+        Ok(Self { stored, form })
     }
 
     /// The weight, [outputs, inputs].
@@ -88,7 +109,7 @@ impl Linear {
     /// # Errors
     /// If it is packed in bf16: then there is no tensor of it.
     pub fn weight(&self) -> Result<&Tensor> {
-        match &self.0 {
+        match &self.stored {
             Stored::Tensors(weight, _) => Ok(weight),
             Stored::Packed(_) => Err(Error::Bf16 {
                 layer: "Linear",
@@ -100,7 +121,7 @@ impl Linear {
 
     /// Weight and bias, if the weight is packed in bf16.
     pub(crate) fn packed(&self) -> Option<&bf16::Parameters> {
-        match &self.0 {
+        match &self.stored {
             Stored::Tensors(..) => None,
             Stored::Packed(packed) => Some(packed),
         }
@@ -108,7 +129,7 @@ impl Linear {
 
     /// (outputs, inputs).
     pub(crate) fn sizes(&self) -> Result<(usize, usize)> {
-        match &self.0 {
+        match &self.stored {
             Stored::Tensors(weight, _) => Ok(weight.dims2()?),
             Stored::Packed(bf16::Parameters { weight, .. }) => {
                 Ok((weight.outputs(), weight.inputs()))
@@ -118,7 +139,7 @@ impl Linear {
 
     /// The bias, `[outputs]`, if there is one.
     pub fn bias(&self) -> Option<&Tensor> {
-        match &self.0 {
+        match &self.stored {
             Stored::Tensors(_, bias) => bias.as_ref(),
             Stored::Packed(packed) => packed.bias.as_ref(),
         }
@@ -126,13 +147,13 @@ impl Linear {
 
     /// Weight and bias, if there are tensors of both.
     pub(crate) fn parameters(&self) -> Option<[Tensor; 2]> {
-        match &self.0 {
+        match &self.stored {
             Stored::Tensors(weight, Some(bias)) => Some([weight.clone(), bias.clone()]),
             _ => None,
         }
     }
 
-    /// y, [..., outputs], of `x`, [..., inputs]. F32 or F64 on a CPU.
+    /// y, [..., outputs], of `x`, [..., inputs].
     ///
     /// # Errors
     /// If `x` has another shape; with a weight in bf16 also if it is not f32 on the CPU, or a
@@ -142,10 +163,10 @@ impl Linear {
         if let Some(packed) = self.packed() {
             return bf16::linear(x, packed);
         }
-        let weight = self.weight()?;
-        if !x.device().is_cpu() {
-            return self.forward_composed(x);
+        if self.form == Form::Composed {
+            return self.composed(x);
         }
+        let weight = self.weight()?;
         Ok(match self.bias() {
             Some(bias) => x.apply_op3(weight, bias, LinearOp)?,
             None => x.apply_op2(weight, LinearOp)?,
@@ -154,7 +175,7 @@ impl Linear {
 
     /// The layer as a link of a chain on the CPU; none with a weight in bf16.
     pub(crate) fn operation(&self) -> Option<Box<dyn Operation>> {
-        let Stored::Tensors(weight, bias) = &self.0 else {
+        let Stored::Tensors(weight, bias) = &self.stored else {
             return None;
         };
         Some(match bias {
@@ -167,16 +188,20 @@ impl Linear {
         })
     }
 
-    /// The same out of candle's own operations: the path of other devices. There is none for a weight
-    /// in bf16.
-    pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
+    fn composed(&self, x: &Tensor) -> Result<Tensor> {
         let weight = self.weight()?;
         let (outputs, inputs) = weight.dims2()?;
-        self.check(x)?;
         let mut shape = x.dims().to_vec();
         let rows = x.elem_count() / inputs;
         shape[x.rank() - 1] = outputs;
-        let y = x.reshape((rows, inputs))?.matmul(&weight.t()?)?;
+        let rows = x.reshape((rows, inputs))?;
+        let y = match weight.dtype() {
+            DType::BF16 if x.dtype() != DType::BF16 => {
+                let product = rows.to_dtype(DType::BF16)?.matmul(&weight.t()?)?;
+                product.to_dtype(x.dtype())?
+            }
+            _ => rows.matmul(&weight.t()?)?,
+        };
         let y = match self.bias() {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,

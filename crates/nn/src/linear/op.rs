@@ -1,11 +1,10 @@
 //! The differentiable operation of a linear layer.
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
 
 use crate::kernels::linear::{self as kernel, Sizes, Wanted, WeightNumbers};
 use crate::kernels::simd;
-use crate::kernels::storage::{cpu, numbers, slice, tensor, unsupported, wanted};
-use crate::scalar::linear as twin;
+use crate::kernels::storage::{cpu, numbers, only_f32, slice, tensor, wanted};
 
 /// x [..., K], weight [N, K] and perhaps bias `[N]` to [..., N].
 pub(super) struct LinearOp;
@@ -23,25 +22,15 @@ impl LinearOp {
             inputs,
             outputs,
         };
-        let y = match x.0 {
-            CpuStorage::F32(_) => {
-                let x = slice(x.0, x.1)?;
-                let bias = bias.map(|b| slice(b.0, b.1)).transpose()?;
-                let weight = WeightNumbers::new(weight.0, weight.1)?;
-                CpuStorage::F32(kernel::forward(sizes, &x, &weight, bias.as_deref()))
-            }
-            CpuStorage::F64(_) => {
-                let (x, weight) = (slice(x.0, x.1)?, slice(weight.0, weight.1)?);
-                let bias = bias.map(|b| slice(b.0, b.1)).transpose()?;
-                CpuStorage::F64(twin::forward(sizes, &x, &weight, bias.as_deref()))
-            }
-            _ => return Err(unsupported("linear", x.0)),
-        };
+        only_f32("linear", x.0)?;
+        let bias = bias.map(|b| slice(b.0, b.1)).transpose()?;
+        let weight = WeightNumbers::new(weight.0, weight.1)?;
+        let y = kernel::forward(sizes, &slice(x.0, x.1)?, &weight, bias.as_deref());
         let mut shape = x.1.dims().to_vec();
         if let Some(last) = shape.last_mut() {
             *last = outputs;
         }
-        Ok((y, shape.into()))
+        Ok((CpuStorage::F32(y), shape.into()))
     }
 
     /// The gradients of (x, weight, bias).
@@ -53,28 +42,15 @@ impl LinearOp {
             inputs,
             outputs,
         };
-        let (dx, sums) = if x.dtype() == DType::F64 {
-            let (dx, sums) =
-                twin::backward::<f64>(sizes, &numbers(x)?, &numbers(weight)?, &numbers(dy)?);
-            (
-                Some(tensor(dx, x.shape())?),
-                Some(tensor(sums, outputs * (inputs + 1))?),
-            )
-        } else {
-            let (x_numbers, dy) = (numbers(x)?, numbers(dy)?);
-            let (storage, layout) = weight.storage_and_layout();
-            let w = WeightNumbers::new(cpu(&storage)?, layout)?;
-            let (dx, sums) = kernel::backward(simd::best(), sizes, &x_numbers, &w, &dy, want);
-            (
-                want.dx.then(|| tensor(dx, x.shape())).transpose()?,
-                want.sums
-                    .then(|| tensor(sums, outputs * (inputs + 1)))
-                    .transpose()?,
-            )
-        };
-        let Some(sums) = sums else {
+        let (x_numbers, dy) = (numbers(x)?, numbers(dy)?);
+        let (storage, layout) = weight.storage_and_layout();
+        let w = WeightNumbers::new(cpu(&storage)?, layout)?;
+        let (dx, sums) = kernel::backward(simd::best(), sizes, &x_numbers, &w, &dy, want);
+        let dx = want.dx.then(|| tensor(dx, x.shape())).transpose()?;
+        if !want.sums {
             return Ok((dx, None, None));
-        };
+        }
+        let sums = tensor(sums, outputs * (inputs + 1))?;
         let dw = sums
             .narrow(0, 0, outputs * inputs)?
             .reshape((outputs, inputs))?;

@@ -1,10 +1,9 @@
 //! The operation behind [`super::merge`].
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 
 use crate::kernels::merge::{self as kernel, Sizes};
-use crate::kernels::storage::{numbers, slice, tensor, unsupported};
-use crate::scalar::merge as twin;
+use crate::kernels::storage::{numbers, only_f32, slice, tensor};
 
 /// x [B, H W, C] to [B, H' W', 4C].
 pub(super) struct Merge(pub(super) Sizes);
@@ -16,21 +15,15 @@ impl CustomOp1 for Merge {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let sizes = self.0;
-        let y = match x {
-            CpuStorage::F32(_) => CpuStorage::F32(kernel::forward(sizes, &slice(x, layout)?)),
-            CpuStorage::F64(_) => CpuStorage::F64(twin::forward(sizes, &slice(x, layout)?)),
-            _ => return Err(unsupported(self.name(), x)),
-        };
+        only_f32(self.name(), x)?;
+        let y = kernel::forward(sizes, &slice(x, layout)?);
         let [down, across] = sizes.merged();
         let shape = (layout.dims()[0], down * across, 4 * sizes.channels);
-        Ok((y, shape.into()))
+        Ok((CpuStorage::F32(y), shape.into()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        Ok(Some(if x.dtype() == DType::F64 {
-            tensor(twin::backward::<f64>(self.0, &numbers(dy)?), x.shape())?
-        } else {
-            tensor(kernel::backward(self.0, &numbers(dy)?), x.shape())?
-        }))
+        let dx = kernel::backward(self.0, &numbers(dy)?);
+        Ok(Some(tensor(dx, x.shape())?))
     }
 }

@@ -5,6 +5,7 @@ mod ops;
 
 use candle_core::Tensor;
 
+use crate::builder::Form;
 use crate::error::{Error, Result};
 use crate::kernels::merge::Sizes;
 use merge::Merge;
@@ -12,10 +13,15 @@ use ops::{Assemble, Map};
 
 /// Puts the tokens `prefix` [1, P, C] (class token, distillation token) before the patch
 /// tokens `x` [B, N, C] of every image and adds the position embedding [1, P + N, C];
-/// without a prefix P is 0. Gives [B, P + N, C]. F32 or F64 on a CPU.
-pub fn assemble(x: &Tensor, prefix: Option<&Tensor>, position: &Tensor) -> Result<Tensor> {
+/// without a prefix P is 0. Gives [B, P + N, C].
+pub fn assemble(
+    x: &Tensor,
+    prefix: Option<&Tensor>,
+    position: &Tensor,
+    form: Form,
+) -> Result<Tensor> {
     check_assembly(x, prefix, position)?;
-    if !x.device().is_cpu() {
+    if form == Form::Composed {
         return assemble_composed(x, prefix, position);
     }
     Ok(match prefix {
@@ -24,8 +30,7 @@ pub fn assemble(x: &Tensor, prefix: Option<&Tensor>, position: &Tensor) -> Resul
     })
 }
 
-/// [`assemble`] out of candle's own operations: the path of other devices.
-pub fn assemble_composed(x: &Tensor, prefix: Option<&Tensor>, position: &Tensor) -> Result<Tensor> {
+fn assemble_composed(x: &Tensor, prefix: Option<&Tensor>, position: &Tensor) -> Result<Tensor> {
     check_assembly(x, prefix, position)?;
     let x = match prefix {
         Some(prefix) => {
@@ -39,19 +44,25 @@ pub fn assemble_composed(x: &Tensor, prefix: Option<&Tensor>, position: &Tensor)
 }
 
 /// The patch tokens of `x` [B, P + H W, C] as a feature map [B, C, H, W], contiguous; the
-/// first `prefix` tokens are left out. F32 or F64 on a CPU.
+/// first `prefix` tokens are left out.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
+/// use spectralkd_nn::Form;
 /// let tokens = Tensor::arange(0f32, 14.0, &Device::Cpu)?.reshape((1, 7, 2))?;
-/// let map = spectralkd_nn::tokens::to_map(&tokens, 1, [2, 3])?;
+/// let map = spectralkd_nn::tokens::to_map(&tokens, 1, [2, 3], Form::Kernels)?;
 /// assert_eq!(map.dims(), [1, 2, 2, 3]);
 /// assert_eq!(map.flatten_all()?.to_vec1::<f32>()?[..6], [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]);
 /// # Ok::<(), spectralkd_nn::Error>(())
 /// ```
-pub fn to_map(x: &Tensor, prefix: usize, [height, width]: [usize; 2]) -> Result<Tensor> {
+pub fn to_map(
+    x: &Tensor,
+    prefix: usize,
+    [height, width]: [usize; 2],
+    form: Form,
+) -> Result<Tensor> {
     check_map(x, prefix, [height, width])?;
-    if !x.device().is_cpu() {
+    if form == Form::Composed {
         return to_map_composed(x, prefix, [height, width]);
     }
     Ok(x.apply_op1(Map {
@@ -61,8 +72,7 @@ pub fn to_map(x: &Tensor, prefix: usize, [height, width]: [usize; 2]) -> Result<
     })?)
 }
 
-/// [`to_map`] out of candle's own operations: the path of other devices.
-pub fn to_map_composed(x: &Tensor, prefix: usize, [height, width]: [usize; 2]) -> Result<Tensor> {
+fn to_map_composed(x: &Tensor, prefix: usize, [height, width]: [usize; 2]) -> Result<Tensor> {
     check_map(x, prefix, [height, width])?;
     let (batch, _, channels) = x.dims3()?;
     let map = x
@@ -75,25 +85,25 @@ pub fn to_map_composed(x: &Tensor, prefix: usize, [height, width]: [usize; 2]) -
 /// Every 2 x 2 tokens of a map side by side: x [B, H W, C] to [B, H' W', 4C] with
 /// H' = ceil(H / 2) and W' = ceil(W / 2). The parts come in timm's order, (0, 0), (1, 0),
 /// (0, 1), (1, 1) of (row, column); beyond the last row and column of odd sides they are
-/// zeros. F32 or F64 on a CPU.
+/// zeros.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
+/// use spectralkd_nn::Form;
 /// let tokens = Tensor::arange(0f32, 6.0, &Device::Cpu)?.reshape((1, 6, 1))?; // 2 x 3
-/// let merged = spectralkd_nn::tokens::merge(&tokens, [2, 3])?.squeeze(0)?;
+/// let merged = spectralkd_nn::tokens::merge(&tokens, [2, 3], Form::Kernels)?.squeeze(0)?;
 /// assert_eq!(merged.to_vec2::<f32>()?, [[0.0, 3.0, 1.0, 4.0], [2.0, 5.0, 0.0, 0.0]]);
 /// # Ok::<(), spectralkd_nn::Error>(())
 /// ```
-pub fn merge(x: &Tensor, map: [usize; 2]) -> Result<Tensor> {
+pub fn merge(x: &Tensor, map: [usize; 2], form: Form) -> Result<Tensor> {
     let sizes = check_merge(x, map)?;
-    if !x.device().is_cpu() {
+    if form == Form::Composed {
         return merge_composed(x, map);
     }
     Ok(x.apply_op1(Merge(sizes))?)
 }
 
-/// [`merge`] out of candle's own operations: the path of other devices.
-pub fn merge_composed(x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
+fn merge_composed(x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
     let sizes = check_merge(x, [height, width])?;
     let ([down, across], channels) = (sizes.merged(), sizes.channels);
     let batch = x.dim(0)?;

@@ -1,11 +1,10 @@
 //! The operations behind [`super::assemble`] and [`super::to_map`].
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Tensor};
 
 use crate::kernels::simd;
-use crate::kernels::storage::{numbers, slice, tensor, unsupported, wanted};
+use crate::kernels::storage::{numbers, only_f32, slice, tensor, wanted};
 use crate::kernels::tokens::{self as kernel, Sizes};
-use crate::scalar::tokens as twin;
 
 /// x [B, N, C], perhaps prefix [1, P, C], and position [1, P + N, C].
 pub(super) struct Assemble;
@@ -26,30 +25,16 @@ impl Assemble {
         position: (&CpuStorage, &Layout),
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let sizes = Self::sizes(x.1.shape(), position.1.shape())?;
-        let y = match x.0 {
-            CpuStorage::F32(_) => {
-                let prefix = prefix
-                    .map(|p| slice(p.0, p.1))
-                    .transpose()?
-                    .unwrap_or_default();
-                let (x, position) = (slice(x.0, x.1)?, slice(position.0, position.1)?);
-                CpuStorage::F32(kernel::assemble(sizes, &x, &prefix, &position))
-            }
-            CpuStorage::F64(_) => {
-                let prefix = prefix
-                    .map(|p| slice(p.0, p.1))
-                    .transpose()?
-                    .unwrap_or_default();
-                let (x, position) = (slice(x.0, x.1)?, slice(position.0, position.1)?);
-                CpuStorage::F64(twin::assemble(sizes, &x, &prefix, &position))
-            }
-            _ => return Err(unsupported("assemble-tokens", x.0)),
-        };
+        only_f32("assemble-tokens", x.0)?;
+        let prefix = prefix
+            .map(|p| slice(p.0, p.1))
+            .transpose()?
+            .unwrap_or_default();
+        let position = slice(position.0, position.1)?;
+        let y = kernel::assemble(sizes, &slice(x.0, x.1)?, &prefix, &position);
         let batch = x.1.shape().dims3()?.0;
-        Ok((
-            y,
-            (batch, sizes.prefix + sizes.patches, sizes.channels).into(),
-        ))
+        let shape = (batch, sizes.prefix + sizes.patches, sizes.channels);
+        Ok((CpuStorage::F32(y), shape.into()))
     }
 
     /// The gradients of x, if it is wanted, and of the positions, if `sums`.
@@ -64,29 +49,15 @@ impl Assemble {
             None
         } else if sizes.prefix == 0 {
             Some(dy.clone())
-        } else if x.dtype() == DType::F64 {
-            Some(tensor(
-                twin::without_prefix::<f64>(sizes, &numbers(dy)?),
-                x.shape(),
-            )?)
         } else {
-            Some(tensor(
-                kernel::without_prefix(sizes, &numbers(dy)?),
-                x.shape(),
-            )?)
+            let dx = kernel::without_prefix(sizes, &numbers(dy)?);
+            Some(tensor(dx, x.shape())?)
         };
-        let sum = if !sums {
-            None
-        } else if x.dtype() == DType::F64 {
-            Some(tensor(
-                twin::sum_over_batch::<f64>(sizes, &numbers(dy)?),
-                position.shape(),
-            )?)
-        } else {
-            let sum = kernel::sum_over_batch(simd::best(), sizes, &numbers(dy)?);
-            Some(tensor(sum, position.shape())?)
-        };
-        Ok((dx, sum))
+        if !sums {
+            return Ok((dx, None));
+        }
+        let sum = kernel::sum_over_batch(simd::best(), sizes, &numbers(dy)?);
+        Ok((dx, Some(tensor(sum, position.shape())?)))
     }
 }
 
@@ -181,20 +152,15 @@ impl CustomOp1 for Map {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let (batch, _, channels) = layout.shape().dims3()?;
         let sizes = self.sizes(channels);
-        let map = match x {
-            CpuStorage::F32(_) => CpuStorage::F32(kernel::to_map(sizes, &slice(x, layout)?)),
-            CpuStorage::F64(_) => CpuStorage::F64(twin::to_map(sizes, &slice(x, layout)?)),
-            _ => return Err(unsupported(self.name(), x)),
-        };
-        Ok((map, (batch, channels, self.height, self.width).into()))
+        only_f32(self.name(), x)?;
+        let map = kernel::to_map(sizes, &slice(x, layout)?);
+        let shape = (batch, channels, self.height, self.width);
+        Ok((CpuStorage::F32(map), shape.into()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, dm: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let sizes = self.sizes(x.dim(2)?);
-        Ok(Some(if x.dtype() == DType::F64 {
-            tensor(twin::from_map::<f64>(sizes, &numbers(dm)?), x.shape())?
-        } else {
-            tensor(kernel::from_map(sizes, &numbers(dm)?), x.shape())?
-        }))
+        let dx = kernel::from_map(sizes, &numbers(dm)?);
+        Ok(Some(tensor(dx, x.shape())?))
     }
 }

@@ -1,13 +1,16 @@
-//! Random operands, and what kernels and twin make of them.
+//! Random operands, and what the kernels and the composed form make of them.
 
+use candle_core::{D, Tensor};
 use spectralkd_base::random::Stream;
+use spectralkd_nn::attention::composed;
 use spectralkd_nn::kernels::attention::{Mixing, Operand, Shape, Target, backward, forward};
 use spectralkd_nn::kernels::{simd, storage::filled};
-use spectralkd_nn::scalar::attention as twin;
+
+use crate::common::reference;
 
 fn normal(name: &str, len: usize, scale: f64) -> Vec<f64> {
     let mut stream = Stream::new(1, name);
-    // Rounded to f32, so that kernel and twin see the same numbers.
+    // Rounded to f32, so that kernel and composed form see the same numbers.
     (0..len)
         .map(|_| (stream.normal() * scale) as f32 as f64)
         .collect()
@@ -53,28 +56,31 @@ impl Case {
         }
     }
 
-    fn twin_forward(&self) -> Vec<f64> {
-        twin::forward(
-            self.shape,
-            &self.q,
-            &self.k,
-            &self.v,
-            self.mixing.as_deref(),
-        )
-    }
-
-    pub fn twin_backward(&self) -> twin::Gradients<f64> {
-        let mixing = self.mixing.as_deref();
-        twin::backward(self.shape, &self.q, &self.k, &self.v, mixing, &self.grad)
+    /// The composed form's result, and its gradients: q, k, v and, where heads talk, mixing.
+    pub fn composed(&self) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let shape = self.shape;
+        let dims = |tokens| [shape.batch, tokens, shape.channels()];
+        let (queries, keys) = (dims(shape.queries), dims(shape.keys));
+        let mut inputs = vec![
+            (&self.q[..], &queries[..]),
+            (&self.k, &keys),
+            (&self.v, &keys),
+        ];
+        let len = [Mixing::len(shape.heads)];
+        inputs.extend(self.mixing.iter().map(|mixing| (&mixing[..], &len[..])));
+        reference(&inputs, &self.grad, |x| match x {
+            [q, k, v, mixing] => talking(q, [k, v], mixing, shape.heads),
+            [q, k, v] if shape.queries == shape.keys => {
+                composed::softmax_attention(&pack([q, k, v]), shape.heads).unwrap()
+            }
+            x => composed::class_attention(&x[0], &x[1], &x[2], shape.heads).unwrap(),
+        })
     }
 
     /// The sum of result times `grad`.
     pub fn objective(&self) -> f64 {
-        self.twin_forward()
-            .iter()
-            .zip(&self.grad)
-            .map(|(a, b)| a * b)
-            .sum()
+        let (result, _) = self.composed();
+        result.iter().zip(&self.grad).map(|(a, b)| a * b).sum()
     }
 
     /// The kernel's result and gradients (q, k, v, mixing), from separate tensors.
@@ -113,7 +119,9 @@ impl Case {
     /// The same from packed rows, for as many queries as keys.
     pub fn packed(&self, arch: simd::Arch) -> [Vec<f32>; 5] {
         let (shape, c) = (self.shape, self.shape.channels());
-        let qkv = narrow(&twin::join_qkv(c, &self.q, &self.k, &self.v));
+        let [q, k, v] = [&self.q, &self.k, &self.v].map(|x| x.chunks(c));
+        let rows = q.zip(k).zip(v).flat_map(|((q, k), v)| [q, k, v]);
+        let qkv = narrow(&rows.flatten().copied().collect::<Vec<f64>>());
         let (mixing, grad) = (self.mixing.as_deref().map(narrow), narrow(&self.grad));
         let mixing = mixing.as_deref();
         let operands = Operand::packed(&qkv, shape.keys, c);
@@ -130,15 +138,38 @@ impl Case {
             });
             (out, d_qkv)
         };
-        let [d_q, d_k, d_v] = twin::split_qkv(c, &d_qkv);
+        let [d_q, d_k, d_v] = [0, 1, 2].map(|part| {
+            let rows = d_qkv.chunks(3 * c);
+            rows.flat_map(|row| row[part * c..][..c].to_vec()).collect()
+        });
         [out, d_q, d_k, d_v, d_mixing]
     }
 
-    /// The twin's result and gradients (q, k, v, mixing).
+    /// The composed form's result and gradients (q, k, v, mixing, of which there may be none).
     pub fn expected(&self) -> [Vec<f64>; 5] {
-        let twin::Gradients {
-            q, k, v, mixing, ..
-        } = self.twin_backward();
-        [self.twin_forward(), q, k, v, mixing]
+        let (result, gradients) = self.composed();
+        let mut gradients = gradients.into_iter();
+        let mut next = || gradients.next().unwrap_or_default();
+        [result, next(), next(), next(), next()]
     }
+}
+
+/// Rows [q | k | v] of three tensors [B, N, C].
+fn pack(parts: [&Tensor; 3]) -> Tensor {
+    Tensor::cat(&parts, D::Minus1).unwrap()
+}
+
+/// The composed form of talking heads, which takes as many queries as keys, for any number of
+/// queries: N at a time, the last ones with zeros behind them.
+fn talking(q: &Tensor, [k, v]: [&Tensor; 2], mixing: &Tensor, heads: usize) -> Tensor {
+    let (queries, keys) = (q.dim(1).unwrap(), k.dim(1).unwrap());
+    let some = |from: usize| {
+        let count = keys.min(queries - from);
+        let q = q.narrow(1, from, count).unwrap();
+        let q = q.pad_with_zeros(1, 0, keys - count).unwrap();
+        let y = composed::talking_attention(&pack([&q, k, v]), mixing, heads);
+        y.unwrap().narrow(1, 0, count).unwrap()
+    };
+    let results: Vec<Tensor> = (0..queries).step_by(keys).map(some).collect();
+    Tensor::cat(&results, 1).unwrap()
 }

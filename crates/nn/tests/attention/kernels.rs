@@ -1,5 +1,5 @@
-//! The kernels against their scalar twin, on every instruction set of this machine, and on any
-//! number of threads.
+//! The kernels against the composed form in f64, on every instruction set of this machine, and on
+//! any number of threads.
 
 use candle_core::Tensor;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use crate::assert_agree;
 use crate::case::{Case, NAMES};
 use crate::common::{CPU, same_on_all_pools, widen};
 
-/// Every result and gradient, from separate and from packed tensors, against the twin's.
+/// Every result and gradient, from separate and from packed tensors, against the composed form's.
 fn check(case: &Case, tolerance: f64) {
     let expected = case.expected();
     for arch in simd::all() {
@@ -30,7 +30,7 @@ fn check(case: &Case, tolerance: f64) {
 }
 
 #[test]
-fn kernel_agrees_with_twin_on_odd_shapes() {
+fn kernel_agrees_with_the_composed_form_on_odd_shapes() {
     for head_dim in [1, 13, 16, 24, 64] {
         for (batch, tokens, heads) in [(1, 1, 1), (2, 7, 3), (5, 50, 1), (1, 33, 4)] {
             for talking in [false, true] {
@@ -42,7 +42,7 @@ fn kernel_agrees_with_twin_on_odd_shapes() {
 }
 
 #[test]
-fn kernel_agrees_with_twin_over_many_blocks() {
+fn kernel_agrees_with_the_composed_form_over_many_blocks() {
     // Longer than a block of queries, and a stride of exactly 1 KiB, which is widened.
     for (tokens, heads, head_dim) in [(197, 3, 8), (256, 2, 4), (601, 1, 3)] {
         for talking in [false, true] {
@@ -53,7 +53,7 @@ fn kernel_agrees_with_twin_over_many_blocks() {
 }
 
 #[test]
-fn kernel_agrees_with_twin_for_class_attention() {
+fn kernel_agrees_with_the_composed_form_for_class_attention() {
     for (queries, keys, heads, head_dim) in [
         (1, 197, 4, 24),
         (1, 1, 2, 16),
@@ -74,7 +74,7 @@ fn kernel_agrees_with_twin_for_class_attention() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
-    fn kernel_agrees_with_twin(
+    fn kernel_agrees_with_the_composed_form(
         batch in 1usize..4, queries in 1usize..40, keys in 1usize..70, heads in 1usize..9,
         head_dim in 1usize..40, talking: bool,
     ) {
@@ -137,10 +137,10 @@ fn bits_do_not_depend_on_threads() {
 #[test]
 fn the_bias_that_the_softmax_cancels_has_no_gradient() {
     let case = Case::new(Case::self_attention(2, 9, 3, 8), true, 1.0);
-    let twin = case.twin_backward().mixing;
+    let composed = &case.expected()[4];
     let kernel = &case.packed(simd::best())[4];
-    let (twin, kernel) = (Mixing::split(&twin, 3), Mixing::split(kernel, 3));
-    assert!(twin.l_bias.iter().all(|x| x.abs() < 1e-14));
+    let (composed, kernel) = (Mixing::split(composed, 3), Mixing::split(kernel, 3));
+    assert!(composed.l_bias.iter().all(|x| x.abs() < 1e-14));
     assert_eq!(kernel.l_bias, [0.0; 3]);
     assert!(
         kernel

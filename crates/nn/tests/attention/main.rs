@@ -1,14 +1,14 @@
-//! Attention: the operations and layers against candle's own composition of them, the kernels
-//! against their scalar twin, and the twin against finite differences.
+//! Attention: the composed form in f64 against finite differences, the kernels against it, the
+//! operations and layers against the composed form in f32.
 
 mod case;
 #[path = "../common/mod.rs"]
 mod common;
 mod errors;
+mod gradients;
 mod kernels;
 mod layers;
 mod operations;
-mod twin;
 
 use candle_core::{DType, Tensor, Var};
 use common::CPU;

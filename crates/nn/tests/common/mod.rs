@@ -1,9 +1,10 @@
 //! What the tests of the layers share beside `spectralkd-testing`: normal numbers, gradients of
-//! several variables.
+//! several variables, the composed form in f64 as the reference of the kernels.
 #![allow(dead_code)] // each test file uses its own part
 
 use candle_core::{DType, Device, Tensor, Var};
 use spectralkd_base::random::Stream;
+use spectralkd_nn::Result;
 use spectralkd_testing::{bits, flat, on_pools};
 
 pub const CPU: Device = Device::Cpu;
@@ -50,6 +51,42 @@ pub fn gradients(y: &Tensor, vars: &[&Var]) -> Vec<Tensor> {
     vars.iter().map(gradient).collect()
 }
 
+/// What a kernel is held to: `f`, the composed form, of f64 variables of these numbers and shapes,
+/// and the gradients of sum(`f` `dy`) by candle's backward pass. A result without elements has zero
+/// gradients, for which candle is not asked.
+#[track_caller]
+pub fn reference(
+    inputs: &[(&[f64], &[usize])],
+    dy: &[f64],
+    f: impl Fn(&[Tensor]) -> Tensor,
+) -> (Vec<f64>, Vec<Vec<f64>>) {
+    if dy.is_empty() {
+        let zeros = inputs.iter().map(|(numbers, _)| vec![0.0; numbers.len()]);
+        return (vec![], zeros.collect());
+    }
+    let variable = |&(numbers, shape): &(&[f64], &[usize])| {
+        Var::from_slice(numbers, shape, &CPU).expect("as many numbers as the shape has")
+    };
+    let vars: Vec<Tensor> = inputs.iter().map(|x| variable(x).into_inner()).collect();
+    let y = f(&vars);
+    assert_eq!(y.dtype(), DType::F64, "the reference is f64");
+    let dy = Tensor::from_slice(dy, y.shape(), &CPU).expect("as many numbers as the result has");
+    let grads = (&y * dy).unwrap().sum_all().unwrap().backward().unwrap();
+    let gradient = |var: &Tensor| flat(grads.get(var).expect("a gradient"));
+    (flat(&y), vars.iter().map(gradient).collect())
+}
+
+/// Checks that a kernel refuses numbers of this type, and says what to do.
+#[track_caller]
+pub fn assert_refused(result: Result<Tensor>, op: &str, dtype: DType) {
+    let error = result.unwrap_err().to_string();
+    let sentence = format!(
+        "{op} has CPU kernels for F32, not for {dtype:?}: convert the operands with `to_dtype` \
+         first, or build the layer for {dtype:?}"
+    );
+    assert!(error.contains(&sentence), "{error}");
+}
+
 /// Checks the gradients of `f` with respect to `vars` (f64) against central differences
 /// of sum(y weights), for at most 40 numbers of each variable.
 #[track_caller]
@@ -82,7 +119,7 @@ pub fn check_finite_differences(f: impl Fn() -> Tensor, vars: &[&Var]) {
             let error = (numeric - gradient[i]).abs() / scale;
             assert!(
                 error < 1e-7,
-                "variable {number}, element {i}: {numeric} by differences, {} by hand",
+                "variable {number}, element {i}: {numeric} by differences, {} by the backward pass",
                 gradient[i]
             );
         }

@@ -1,4 +1,4 @@
-//! The differentiable operations: fused on the CPU, composed of candle's on other devices.
+//! The differentiable operations on kernels.
 
 mod packed;
 mod separate;

@@ -1,33 +1,30 @@
 //! Self-attention on packed rows [q | k | v]: softmax and talking heads.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Tensor};
 
 use super::{CandleResult, Output, Stored, result_shape};
-use crate::attention::composed;
-use crate::attention::number::{Input, Number};
+use crate::attention::passes::{Input, backward, forward};
 use crate::error::{Error, Result};
 use crate::kernels::attention::{Mixing, Shape};
-use crate::kernels::storage::{numbers, slice, tensor, unsupported, wanted};
+use crate::kernels::storage::{numbers, only_f32, slice, tensor, wanted};
 
 /// Self-attention of `heads` heads: packed rows [q | k | v] of a tensor [B, N, 3C] to
-/// [B, N, C]. In each third, channel `h * C / heads + c` belongs to head h. F32 or F64 on
-/// a CPU.
+/// [B, N, C]. In each third, channel `h * C / heads + c` belongs to head h. The kernels' form, F32 on a CPU; the other is
+/// [`composed::softmax_attention`](crate::attention::composed::softmax_attention).
 ///
 /// # Errors
 /// If the tensor has another rank, if 3 x `heads` does not divide its last axis, if it has
-/// no tokens, or another type on a CPU.
+/// no tokens, or another type or device.
 pub fn softmax_attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
     packed_shape(SoftmaxAttention::NAME, qkv.dims(), heads)?;
-    if !qkv.device().is_cpu() {
-        return composed::softmax_attention(qkv, heads);
-    }
     Ok(qkv.apply_op1(SoftmaxAttention { heads })?)
 }
 
 /// Talking-heads self-attention: packed rows [q | k | v] of a tensor [B, N, 3C] to
 /// [B, N, C]. `mixing` is a vector of 2 H (H + 1) numbers: the flattened parameters
 /// `proj_l.weight`, `proj_l.bias`, `proj_w.weight`, `proj_w.bias` one after the other
-/// ([`Mixing`]). F32 or F64 on a CPU.
+/// ([`Mixing`]). F32 on a CPU; the other form is
+/// [`composed::talking_attention`](crate::attention::composed::talking_attention).
 ///
 /// # Errors
 /// As [`softmax_attention`], and if `mixing` has another shape or type.
@@ -41,9 +38,6 @@ pub fn talking_attention(qkv: &Tensor, mixing: &Tensor, heads: usize) -> Result<
             expected,
             got: mixing.dims().to_vec(),
         });
-    }
-    if !qkv.device().is_cpu() {
-        return composed::talking_attention(qkv, mixing, heads);
     }
     Ok(qkv.apply_op2(mixing, TalkingAttention { heads })?)
 }
@@ -71,29 +65,33 @@ fn packed_shape(layer: &'static str, dims: &[usize], heads: usize) -> Result<Sha
     }
 }
 
-fn packed_forward<T: Number>(shape: Shape, qkv: Stored<'_>, mixing: Option<Stored<'_>>) -> Output {
-    let qkv = slice::<T>(qkv.0, qkv.1)?;
-    let mixing = mixing
-        .map(|mixing| slice::<T>(mixing.0, mixing.1))
-        .transpose()?;
-    let out = T::forward(shape, Input::Packed(&qkv), mixing.as_deref());
-    Ok((T::to_cpu_storage_owned(out), result_shape(shape)))
+fn packed_forward(
+    name: &'static str,
+    shape: Shape,
+    qkv: Stored<'_>,
+    mixing: Option<Stored<'_>>,
+) -> Output {
+    only_f32(name, qkv.0)?;
+    let qkv = slice(qkv.0, qkv.1)?;
+    let mixing = mixing.map(|mixing| slice(mixing.0, mixing.1)).transpose()?;
+    let out = forward(shape, Input::Packed(&qkv), mixing.as_deref());
+    Ok((CpuStorage::F32(out), result_shape(shape)))
 }
 
-fn packed_backward<T: Number>(
+fn packed_backward(
     shape: Shape,
     qkv: &Tensor,
     mixing: Option<&Tensor>,
     grad: &Tensor,
 ) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
-    let numbers_of_mixing = mixing.map(numbers::<T>).transpose()?;
-    let (gradients, d_mixing) = T::backward(
+    let numbers_of_mixing = mixing.map(numbers).transpose()?;
+    let (gradients, d_mixing) = backward(
         shape,
-        Input::Packed(&numbers::<T>(qkv)?),
+        Input::Packed(&numbers(qkv)?),
         numbers_of_mixing.as_deref(),
-        &numbers::<T>(grad)?,
+        &numbers(grad)?,
     );
-    let gradient = |data: Option<Vec<T>>, argument: &Tensor| {
+    let gradient = |data: Option<Vec<f32>>, argument: &Tensor| {
         let gradient = data
             .map(|data| tensor(data, argument.shape()))
             .transpose()?;
@@ -122,20 +120,12 @@ impl CustomOp1 for SoftmaxAttention {
 
     fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Output {
         let shape = packed_shape(Self::NAME, layout.dims(), self.heads)?;
-        match qkv {
-            CpuStorage::F32(_) => packed_forward::<f32>(shape, (qkv, layout), None),
-            CpuStorage::F64(_) => packed_forward::<f64>(shape, (qkv, layout), None),
-            other => Err(unsupported(Self::NAME, other)),
-        }
+        packed_forward(Self::NAME, shape, (qkv, layout), None)
     }
 
     fn bwd(&self, qkv: &Tensor, _: &Tensor, grad: &Tensor) -> CandleResult<Option<Tensor>> {
         let shape = packed_shape(Self::NAME, qkv.dims(), self.heads)?;
-        let (d_qkv, _) = match qkv.dtype() {
-            DType::F64 => packed_backward::<f64>(shape, qkv, None, grad)?,
-            _ => packed_backward::<f32>(shape, qkv, None, grad)?,
-        };
-        Ok(d_qkv)
+        Ok(packed_backward(shape, qkv, None, grad)?.0)
     }
 }
 
@@ -162,11 +152,7 @@ impl CustomOp2 for TalkingAttention {
     ) -> Output {
         let shape = packed_shape(Self::NAME, qkv_layout.dims(), self.heads)?;
         let (operand, mixing) = ((qkv, qkv_layout), Some((mixing, mixing_layout)));
-        match qkv {
-            CpuStorage::F32(_) => packed_forward::<f32>(shape, operand, mixing),
-            CpuStorage::F64(_) => packed_forward::<f64>(shape, operand, mixing),
-            other => Err(unsupported(Self::NAME, other)),
-        }
+        packed_forward(Self::NAME, shape, operand, mixing)
     }
 
     fn bwd(
@@ -177,9 +163,6 @@ impl CustomOp2 for TalkingAttention {
         grad: &Tensor,
     ) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
         let shape = packed_shape(Self::NAME, qkv.dims(), self.heads)?;
-        match qkv.dtype() {
-            DType::F64 => packed_backward::<f64>(shape, qkv, Some(mixing), grad),
-            _ => packed_backward::<f32>(shape, qkv, Some(mixing), grad),
-        }
+        packed_backward(shape, qkv, Some(mixing), grad)
     }
 }

@@ -1,16 +1,16 @@
 //! Attention of separate queries to keys and values.
 
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Tensor};
+use candle_core::{CpuStorage, CustomOp3, Layout, Tensor};
 
 use super::{CandleResult, Output, Stored, result_shape};
-use crate::attention::composed;
-use crate::attention::number::{Input, Number};
+use crate::attention::passes::{Input, backward, forward};
 use crate::error::{Error, Result};
 use crate::kernels::attention::Shape;
-use crate::kernels::storage::{numbers, slice, tensor, unsupported, wanted};
+use crate::kernels::storage::{numbers, only_f32, slice, tensor, wanted};
 
 /// Attention of separate queries q [B, Nq, C] to keys and values k, v [B, N, C], giving
-/// [B, Nq, C]: with one query, CaiT's class attention. F32 or F64 on a CPU.
+/// [B, Nq, C]: with one query, CaiT's class attention. F32 on a CPU; the other form is
+/// [`composed::class_attention`](crate::attention::composed::class_attention).
 ///
 /// # Errors
 /// If the tensors have other ranks or do not fit together, if `heads` does not divide C, if
@@ -18,9 +18,6 @@ use crate::kernels::storage::{numbers, slice, tensor, unsupported, wanted};
 pub fn class_attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<Tensor> {
     let op = ClassAttention::NAME;
     separate_shape(op, [q.dims(), k.dims(), v.dims()], heads)?;
-    if !q.device().is_cpu() {
-        return composed::class_attention(q, k, v, heads);
-    }
     Ok(q.apply_op3(k, v, ClassAttention { heads })?)
 }
 
@@ -65,20 +62,21 @@ fn separate_shape(layer: &'static str, [q, k, v]: [&[usize]; 3], heads: usize) -
     Ok(shape)
 }
 
-fn separate_forward<T: Number>(shape: Shape, inputs: [Stored<'_>; 3]) -> Output {
-    let [q, k, v] = inputs.map(|(storage, layout)| slice::<T>(storage, layout));
-    let out = T::forward(shape, Input::Separate([&q?, &k?, &v?]), None);
-    Ok((T::to_cpu_storage_owned(out), result_shape(shape)))
+fn separate_forward(shape: Shape, inputs: [Stored<'_>; 3]) -> Output {
+    only_f32(ClassAttention::NAME, inputs[0].0)?;
+    let [q, k, v] = inputs.map(|(storage, layout)| slice(storage, layout));
+    let out = forward(shape, Input::Separate([&q?, &k?, &v?]), None);
+    Ok((CpuStorage::F32(out), result_shape(shape)))
 }
 
-fn separate_backward<T: Number>(
+fn separate_backward(
     shape: Shape,
     inputs: [&Tensor; 3],
     grad: &Tensor,
 ) -> CandleResult<[Option<Tensor>; 3]> {
-    let [q, k, v] = inputs.map(numbers::<T>);
-    let (q, k, v, grad) = (q?, k?, v?, numbers::<T>(grad)?);
-    let (gradients, _) = T::backward(shape, Input::Separate([&q, &k, &v]), None, &grad);
+    let [q, k, v] = inputs.map(numbers);
+    let (q, k, v, grad) = (q?, k?, v?, numbers(grad)?);
+    let (gradients, _) = backward(shape, Input::Separate([&q, &k, &v]), None, &grad);
     let mut out = [None, None, None];
     for ((out, data), input) in out.iter_mut().zip(gradients).zip(inputs) {
         *out = wanted(input, tensor(data, input.shape())?);
@@ -111,12 +109,7 @@ impl CustomOp3 for ClassAttention {
     ) -> Output {
         let dims = [q_layout.dims(), k_layout.dims(), v_layout.dims()];
         let shape = separate_shape(Self::NAME, dims, self.heads)?;
-        let inputs = [(q, q_layout), (k, k_layout), (v, v_layout)];
-        match q {
-            CpuStorage::F32(_) => separate_forward::<f32>(shape, inputs),
-            CpuStorage::F64(_) => separate_forward::<f64>(shape, inputs),
-            other => Err(unsupported(Self::NAME, other)),
-        }
+        separate_forward(shape, [(q, q_layout), (k, k_layout), (v, v_layout)])
     }
 
     fn bwd(
@@ -128,10 +121,7 @@ impl CustomOp3 for ClassAttention {
         grad: &Tensor,
     ) -> CandleResult<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let shape = separate_shape(Self::NAME, [q.dims(), k.dims(), v.dims()], self.heads)?;
-        let [d_q, d_k, d_v] = match q.dtype() {
-            DType::F64 => separate_backward::<f64>(shape, [q, k, v], grad)?,
-            _ => separate_backward::<f32>(shape, [q, k, v], grad)?,
-        };
+        let [d_q, d_k, d_v] = separate_backward(shape, [q, k, v], grad)?;
         Ok((d_q, d_k, d_v))
     }
 }

@@ -95,21 +95,6 @@ impl Shape {
         self.heads * self.queries * self.keys
     }
 
-    /// Where query `i` of an image has channel `c` of head `h`.
-    pub(crate) fn query(&self, image: usize, i: usize, h: usize, c: usize) -> usize {
-        (image * self.queries + i) * self.channels() + h * self.head_dim + c
-    }
-
-    /// Where key `j` of an image has channel `c` of head `h`.
-    pub(crate) fn key(&self, image: usize, j: usize, h: usize, c: usize) -> usize {
-        (image * self.keys + j) * self.channels() + h * self.head_dim + c
-    }
-
-    /// Where an image's scores [H, Nq, N] have head `h`, query `i` and key `j`.
-    pub(crate) fn score(&self, h: usize, i: usize, j: usize) -> usize {
-        (h * self.queries + i) * self.keys + j
-    }
-
     /// What q is multiplied with: head_dim^-0.5.
     fn scale(&self) -> f32 {
         (1.0 / (self.head_dim as f64).sqrt()) as f32

@@ -1,7 +1,6 @@
-//! The twin of [`crate::kernels::bf16`]: operands rounded one by one, sums in f64.
+//! What the kernels are held to: operands rounded one by one, sums in f64.
 
-use super::{gelu, linear};
-use crate::kernels::linear::Sizes;
+use spectralkd_nn::kernels::linear::Sizes;
 
 /// The bf16 nearest to `x`, of two as near the even one: the better of its two neighbours. As if
 /// bf16 went on, beyond the largest: whence infinity.
@@ -29,8 +28,16 @@ pub fn round(x: f32) -> f32 {
 /// y = x w^T + b with x and w rounded.
 pub fn forward(sizes: Sizes, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f64> {
     let rounded = |x: &[f32]| -> Vec<f64> { x.iter().map(|&x| f64::from(round(x))).collect() };
-    let bias: Option<Vec<f64>> = bias.map(|b| b.iter().map(|&b| b.into()).collect());
-    linear::forward(sizes, &rounded(x), &rounded(weight), bias.as_deref())
+    let (x, weight) = (rounded(x), rounded(weight));
+    let mut y = Vec::with_capacity(sizes.rows * sizes.outputs);
+    for x in x.chunks(sizes.inputs) {
+        for (output, weight) in weight.chunks(sizes.inputs).enumerate() {
+            let start = bias.map_or(0.0, |bias| f64::from(bias[output]));
+            let products = x.iter().zip(weight).map(|(x, w)| x * w);
+            y.push(start + products.sum::<f64>());
+        }
+    }
+    y
 }
 
 /// y = gelu(x w1^T + b1) w2^T + b2 with x, gelu's result, w1 [hidden, channels] and w2 [channels,
@@ -52,6 +59,11 @@ pub fn mlp(
         ..first
     };
     let h = forward(first, x, w1, Some(b1));
-    let a: Vec<f32> = gelu::forward(&h).iter().map(|&a| a as f32).collect();
+    let a: Vec<f32> = h.iter().map(|&h| gelu(h) as f32).collect();
     forward(second, &a, w2, Some(b2))
+}
+
+/// x times the normal distribution function of x.
+fn gelu(x: f64) -> f64 {
+    0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
 }

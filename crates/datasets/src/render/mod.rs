@@ -1,9 +1,12 @@
 //! From views in 8 bits to the floats that a model takes.
 
+mod composed;
+
 use std::borrow::Cow;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
+use spectralkd_base::random::Stream;
 
 use crate::erase::{ErasedBox, Fill, noise};
 use crate::geometry::check_size;
@@ -11,7 +14,7 @@ use crate::image::luma_planes;
 use crate::pipeline::check_channels;
 use crate::rect::Rect;
 use crate::resize::Resize;
-use crate::{Batch, DatasetError, Mixing, Normalise, Result, ViewKey};
+use crate::{Batch, DatasetError, Mixing, Normalise, Result};
 
 /// Values that one thread renders before rayon may split the work further.
 const VALUES_PER_TASK: usize = 1 << 13;
@@ -84,18 +87,20 @@ impl Render {
         &self.normalise
     }
 
-    /// The batch as this consumer sees it: f32 `[B, C, H, W]`. It is computed on the CPU and
-    /// copied to another `device`.
+    /// The batch as this consumer sees it: f32 `[B, C, H, W]`, finished on `device`. Another device than the CPU is
+    /// sent levels of 8 bits, brought to this size ([`Self::render_composed`]).
     ///
     /// # Errors
     /// Those of [`Batch::check`]; [`DatasetError::Tensor`] if candle fails.
     pub fn render(&self, batch: &Batch, device: &Device) -> Result<Tensor> {
+        if !device.is_cpu() {
+            return self.render_composed(batch, device);
+        }
         batch.check()?;
         let [height, width] = self.size;
         let size = self.channels * height * width;
         let from = [batch.shape[2], batch.shape[3]];
-        let resize =
-            (from != self.size).then(|| Resize::new(from, self.size, Rect::all(self.size)));
+        let resize = self.resize(from);
 
         let mut values = vec![0f32; batch.len() * size];
         let per_task = VALUES_PER_TASK.div_ceil(size);
@@ -109,6 +114,11 @@ impl Render {
         }
         let shape = (batch.len(), self.channels, height, width);
         Ok(Tensor::from_vec(values, shape, device)?)
+    }
+
+    /// From views of this size, where it is another one.
+    fn resize(&self, from: [usize; 2]) -> Option<Resize> {
+        (from != self.size).then(|| Resize::new(from, self.size, Rect::all(self.size)))
     }
 
     /// Writes view `i`, mirrored, normalised and erased, to `values`, `[C, H, W]`.
@@ -130,9 +140,7 @@ impl Render {
                 }
             }
         }
-        for (number, erased) in batch.erased[i].iter().enumerate() {
-            self.erase(values, batch, &batch.keys[i], number, erased);
-        }
+        self.erase(values, batch, i);
     }
 
     /// A view's levels in this size: one plane or three, never more than are asked for.
@@ -155,19 +163,19 @@ impl Render {
         Cow::Owned(resized.collect())
     }
 
-    fn erase(
-        &self,
-        values: &mut [f32],
-        batch: &Batch,
-        key: &ViewKey,
-        number: usize,
-        erased: &ErasedBox,
-    ) {
-        let [_, channels, from_height, from_width] = batch.shape;
+    /// Fills the erased boxes of view `i` in `values`, `[C, H, W]`.
+    fn erase(&self, values: &mut [f32], batch: &Batch, i: usize) {
+        for (number, erased) in batch.erased[i].iter().enumerate() {
+            let noise = noise(&batch.keys[i], number);
+            self.fill(values, batch.shape, erased, noise);
+        }
+    }
+
+    fn fill(&self, values: &mut [f32], shape: [usize; 4], erased: &ErasedBox, mut noise: Stream) {
+        let [_, channels, from_height, from_width] = shape;
         let [height, width] = self.size;
         let area = erased.area;
         let here = area.scaled([from_height, from_width], self.size);
-        let mut noise = noise(key, number);
         let noise: Vec<f32> = match erased.fill {
             Fill::Zero => Vec::new(),
             Fill::Noise => (0..channels * area.area())
