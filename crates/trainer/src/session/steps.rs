@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::error::Result;
-use crate::events::Event;
+use crate::events::{Event, StepRecord};
 use crate::gradients::Gradients;
 use crate::measured::Measured;
 use crate::task::{Cursor, Step};
@@ -87,27 +87,36 @@ impl Session<'_> {
     pub(crate) fn read(&mut self) -> Result<Option<f64>> {
         let steps = std::mem::take(&mut self.unread);
         self.alive = None;
+        // Where nothing can be read, nobody knows what state the variables are in.
+        let whole = std::mem::replace(&mut self.whole, false);
         let numbers = unread::read(&steps, &self.reads)?;
+        self.whole = whole;
         let last = steps.len().saturating_sub(1);
-        let mut loss = None;
+        let (mut records, mut bad) = (Vec::new(), None);
         for (i, (mut unread, numbers)) in steps.into_iter().zip(numbers).enumerate() {
             if let Err(error) = numbers.check(&unread) {
                 self.optimiser.recount(&unread.counts);
-                return Err(error);
+                bad = Some(error);
+                break;
             }
             if i == last {
                 // The host has waited for the device, and for all steps at once.
                 unread.seconds = unread.clock.elapsed().as_secs_f64();
             }
-            loss = Some(numbers.total);
             let record = numbers.record(&unread);
             self.state.advance(&record, unread.cursor);
             self.saved = false;
-            let every = self.config.log_every_steps;
-            if every > 0 && (record.step == 1 || record.step.is_multiple_of(every)) {
-                self.write(&Event::Step(record))?;
-            }
+            records.push(record);
         }
-        Ok(loss)
+        // The books are those of the variables before anything is written, which may fail.
+        let loss = records.last().map(|record| record.loss);
+        let every = self.config.log_every_steps;
+        let told = |record: &StepRecord| {
+            every > 0 && (record.step == 1 || record.step.is_multiple_of(every))
+        };
+        for record in records.into_iter().filter(told) {
+            self.write(&Event::Step(record))?;
+        }
+        bad.map_or(Ok(loss), Err)
     }
 }

@@ -102,8 +102,9 @@ impl Trainer<'_> {
 
             unread.counts = session.update(&gradients, lr, &unread.measured)?;
             unread.seconds = clock.elapsed().as_secs_f64();
+            let loss = session.made(unread)?;
             stage.advance(1);
-            if let Some(loss) = session.made(unread)? {
+            if let Some(loss) = loss {
                 stage.message(&format!(
                     "epoch {}/{}, loss {loss:.4}, lr {lr:.2e}",
                     step.epoch + 1,
