@@ -147,6 +147,32 @@ fn only_xtask_prints() {
     }
 }
 
+/// On a device each read waits for all work before it. `Reads` counts; what else reads here has it on the host already
+/// (numbers of a step on a CPU, a fetched gradient in the audit, counts in a checkpoint, outputs that are kept).
+#[test]
+fn what_trains_reads_in_known_places() {
+    let reads = ["to_scalar", "to_vec0", "to_vec1", "to_vec2", "to_vec3"];
+    let known = [
+        "trainer/src/reads.rs",
+        "trainer/src/guard.rs",
+        "trainer/src/gradients.rs",
+        "trainer/src/measured.rs",
+        "trainer/src/audit.rs",
+        "trainer/src/optimiser/",
+        "trainer/src/group/threads.rs",
+        "distillation/src/teacher/cached.rs",
+        "distillation/src/teacher/frozen.rs",
+    ];
+    for package in ["trainer", "distillation"] {
+        let found = lines_with(package, &reads);
+        let strange: Vec<&String> = found
+            .iter()
+            .filter(|line| !known.iter().any(|place| line.contains(place)))
+            .collect();
+        assert!(strange.is_empty(), "reads of the host: {strange:#?}");
+    }
+}
+
 #[test]
 fn every_draw_is_keyed() {
     let unkeyed = [

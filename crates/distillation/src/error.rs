@@ -46,6 +46,12 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// The step cannot be shared out to ranks.
+    #[error("{reason}")]
+    Shared {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Reading images failed.
     #[error(transparent)]
     Data(#[from] spectralkd_datasets::DatasetError),

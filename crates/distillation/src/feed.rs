@@ -1,8 +1,10 @@
 //! The views of a run, in order, from any cursor.
 
 use serde::{Deserialize, Serialize};
-use spectralkd_datasets::{Batch, Batches, Loader, Sampler};
+use spectralkd_datasets::{Batch, Batches, Loader, Sampler, SamplerOptions};
 use spectralkd_trainer::{Cursor, TaskError};
+
+use crate::error::{Error, Result};
 
 /// Which views a run takes, batch by batch, prefetched ahead of the cursor that checkpoints save.
 ///
@@ -31,6 +33,36 @@ impl Feed {
         }
     }
 
+    /// Deals every batch out to `world` ranks, of which this is `rank`: each takes every `world`th image, so that all
+    /// together take the images of the batch, and a cursor is the same for any number of ranks.
+    ///
+    /// # Errors
+    /// [`Error::Shared`] where the batch cannot be dealt out evenly, or this feed is a part already; what
+    /// [`Sampler::new`] says.
+    pub fn share(&mut self, rank: usize, world: usize) -> Result<()> {
+        let whole = *self.sampler.options();
+        if whole.world != 1 {
+            let (rank, world) = (whole.rank, whole.world);
+            let reason = format!("these images are the part of rank {rank} of {world} already");
+            return Err(Error::Shared { reason });
+        }
+        if !whole.batch.is_multiple_of(world) {
+            let reason = format!(
+                "batches of {} images cannot be dealt out evenly; make `batch_size` a multiple of {world}",
+                whole.batch
+            );
+            return Err(Error::Shared { reason });
+        }
+        self.sampler = Sampler::new(SamplerOptions {
+            batch: whole.batch / world,
+            rank,
+            world,
+            ..whole
+        })?;
+        self.stream = None;
+        Ok(())
+    }
+
     /// Batches of an epoch.
     pub fn batches(&self) -> usize {
         self.sampler.batches()
@@ -45,7 +77,7 @@ impl Feed {
     ///
     /// # Errors
     /// A cursor of something else or beyond an epoch's end; an image that cannot be read.
-    pub fn next(&mut self, at: &Cursor) -> Result<(Batch, Cursor), TaskError> {
+    pub fn next(&mut self, at: &Cursor) -> std::result::Result<(Batch, Cursor), TaskError> {
         let position: Position = serde_json::from_value(at.0.clone())
             .map_err(|e| format!("the cursor {} is none of these images: {e}", at.0))?;
         if position.batch >= self.batches() {

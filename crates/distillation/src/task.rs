@@ -9,6 +9,7 @@ use spectralkd_datasets::Batch;
 use spectralkd_losses::{Objectives, Outputs};
 use spectralkd_trainer::{Cursor, Metrics, Parts, Step, Task, TaskError, decays};
 
+use crate::error::Error;
 use crate::feed::Feed;
 use crate::step::{Targets, objective_terms};
 use crate::student::Student;
@@ -82,6 +83,20 @@ impl Task for Distillation {
 
     fn start(&self) -> Cursor {
         self.feed.start()
+    }
+
+    /// Losses that relate the images of a batch to each other are refused: over the parts of a batch they see fewer
+    /// relations. Where images are mixed, they are mixed within a rank.
+    fn share(&mut self, rank: usize, world: usize) -> Result<(), TaskError> {
+        let relating = self.objectives.relating_images();
+        if !relating.is_empty() {
+            let reason = format!(
+                "`{}` relates the images of a batch to each other, and a rank sees its own alone; leave the loss out, or                  train with one rank",
+                relating.join("`, `")
+            );
+            return Err(Error::Shared { reason }.into());
+        }
+        Ok(self.feed.share(rank, world)?)
     }
 
     fn next(&mut self, at: &Cursor) -> Result<(Batch, Cursor), TaskError> {

@@ -36,8 +36,8 @@ impl RunFolder {
     /// `<profile>.1`, `<profile>.2`, …
     ///
     /// # Errors
-    /// The folder holds runs of another configuration (the seeds may differ),
-    /// another process works in it, or it cannot be written.
+    /// The folder holds runs of another configuration (the seeds and the number of ranks may
+    /// differ), another process works in it, or it cannot be written.
     pub fn open(root: &Path, experiment: &Experiment, fresh: bool) -> Result<Self> {
         if fresh && root.exists() {
             move_aside(root)?;
@@ -118,11 +118,14 @@ pub fn resolved(experiment: &Experiment) -> Result<String> {
     })
 }
 
-/// The first line in which two configurations differ, seeds apart.
+/// What may differ between two calls: other runs, or the same ones shared out in another way.
+const MAY_DIFFER: [&str; 2] = ["seeds =", "ranks ="];
+
+/// The first line in which two configurations differ, [`MAY_DIFFER`] apart.
 fn first_difference(theirs: &str, ours: &str) -> Option<String> {
     let lines = |text: &str| -> Vec<String> {
         text.lines()
-            .filter(|l| !l.starts_with("seeds ="))
+            .filter(|l| !MAY_DIFFER.iter().any(|key| l.starts_with(key)))
             .map(str::to_owned)
             .collect()
     };
@@ -140,9 +143,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seeds_may_differ_and_nothing_else() {
+    fn seeds_and_ranks_may_differ_and_nothing_else() {
         let a = "title = \"x\"\nseeds = [0]\nlr = 1.0\n";
-        let b = "title = \"x\"\nseeds = [0, 1]\nlr = 1.0\n";
+        let b = "title = \"x\"\nseeds = [0, 1]\nlr = 1.0\nranks = 2\n";
         let c = "title = \"x\"\nseeds = [0]\nlr = 2.0\n";
         assert_eq!(first_difference(a, b), None);
         assert_eq!(

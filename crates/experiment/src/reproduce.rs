@@ -36,7 +36,7 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// Worker threads; at least 1.
     pub threads: usize,
-    /// Runs side by side; `None` for one per thread.
+    /// Runs side by side; `None` for as many as leave each rank a thread.
     pub jobs: Option<usize>,
     /// Whether to move an earlier folder aside.
     pub fresh: bool,
@@ -147,7 +147,8 @@ pub fn reproduce(
             progress,
             interrupt,
         };
-        let lanes = options.jobs.unwrap_or(options.threads).min(missing.len());
+        let most = (options.threads / experiment.train.ranks).max(1);
+        let lanes = options.jobs.unwrap_or(most).min(missing.len());
         work.work(&missing, lanes, options.threads)?;
     }
     let results = collect(&folder, &all)?;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use spectralkd_base::files::write_json;
 use spectralkd_base::progress::Progress;
 use spectralkd_models::weights;
-use spectralkd_trainer::{AVERAGE, Outcome, Status, TrainConfig, Trainer};
+use spectralkd_trainer::{AVERAGE, Alone, Group, Outcome, Status, TrainConfig, Trainer, ranks};
 
 use crate::config::{Experiment, Floor, Variant};
 use crate::data::Images;
@@ -93,7 +93,8 @@ pub fn finished(folder: &RunFolder, run: &Run<'_>) -> Result<Option<RunResult>> 
 }
 
 impl Runs<'_> {
-    /// Does these runs, `lanes` at a time with `threads / lanes` threads each.
+    /// Does these runs, `lanes` at a time with `threads / lanes` threads each; a run's ranks share its threads, at least
+    /// one each.
     ///
     /// # Errors
     /// The first error of any run; the others stop at their next step, with their state saved.
@@ -103,11 +104,11 @@ impl Runs<'_> {
         let stop = AtomicBool::new(false);
         let next = || queue.lock().ok().and_then(|mut q| q.pop_front());
         std::thread::scope(|scope| {
+            let threads = (threads / lanes.max(1)).max(1);
+            let (next, stop, failed) = (&next, &stop, &failed);
             for _ in 0..lanes.max(1) {
-                scope.spawn(|| {
-                    let pool = rayon::ThreadPoolBuilder::new()
-                        .num_threads((threads / lanes.max(1)).max(1))
-                        .build();
+                scope.spawn(move || {
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
                     let result = match pool {
                         Err(e) => Err(Error::Threads(e.to_string())),
                         Ok(pool) => pool.install(|| {
@@ -115,7 +116,7 @@ impl Runs<'_> {
                                 && !self.interrupt.load(Ordering::Relaxed)
                             {
                                 let Some(run) = next() else { break };
-                                self.run(&run, &stop)?;
+                                self.run(&run, threads, stop)?;
                             }
                             Ok(())
                         }),
@@ -136,27 +137,42 @@ impl Runs<'_> {
     }
 
     /// Trains one run (or goes on with it) and writes its weights, spectra and result.
-    fn run(&self, run: &Run<'_>, stop: &AtomicBool) -> Result<()> {
+    fn run(&self, run: &Run<'_>, threads: usize, stop: &AtomicBool) -> Result<()> {
         let folder = self.folder.run(run.name(), run.seed())?;
-        let (mut task, config) = self.task(run)?;
         let name = format!("{}, seed {}", run.name(), run.seed());
         let halt = || stop.load(Ordering::Relaxed) || self.interrupt.load(Ordering::Relaxed);
-        let trainer = Trainer::new(&config, &folder).name(&name).interrupt(&halt);
-        let outcome = trainer.run(&mut task, self.progress)?;
-        match outcome.status {
-            Status::Interrupted => Ok(()),
-            Status::Finished => self.finish(run, &task, &outcome, &folder),
+        let train = |group: &mut dyn Group| {
+            let (mut task, config) = self.task(run)?;
+            let writes = group.rank() == 0;
+            let trainer = Trainer::new(&config, &folder).name(&name);
+            let trainer = trainer.interrupt(&halt).group(group);
+            let outcome = trainer.run(&mut task, self.progress)?;
+            match outcome.status {
+                Status::Finished if writes => self.finish(run, &task, &outcome, &folder),
+                Status::Finished | Status::Interrupted => Ok(()),
+            }
+        };
+        match self.config(run).ranks {
+            1 => train(&mut Alone),
+            world => ranks(world, threads / world, |member| train(member)).map(|_| ()),
         }
     }
 
-    fn task(&self, run: &Run<'_>) -> Result<(RunTask, TrainConfig)> {
-        let (experiment, images) = (self.experiment, &self.images);
+    /// The recipe of a run.
+    fn config(&self, run: &Run<'_>) -> TrainConfig {
+        let experiment = self.experiment;
         let mut config = match run {
             Run::Student(..) => experiment.train.clone(),
             Run::Floor(floor, _) => floor.train_config(&experiment.train),
         };
         config.min_lr = config.min_lr.min(config.lr);
         config.seed = run.seed();
+        config
+    }
+
+    fn task(&self, run: &Run<'_>) -> Result<(RunTask, TrainConfig)> {
+        let (experiment, images) = (self.experiment, &self.images);
+        let config = self.config(run);
         let analysis = self.teaching.as_ref().map(|t| Arc::clone(&t.analysis));
         let task = match run {
             Run::Student(variant, _) => {

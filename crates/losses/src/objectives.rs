@@ -110,6 +110,13 @@ impl Objectives {
         entries.all(|entry| entry.objective.is_mean_over_images())
     }
 
+    /// The names of the losses that are no mean over images.
+    pub fn relating_images(&self) -> Vec<&str> {
+        let entries = self.entries.iter();
+        let relating = entries.filter(|entry| !entry.objective.is_mean_over_images());
+        relating.map(|entry| entry.name.as_str()).collect()
+    }
+
     /// The losses on one batch. Those without weight in this epoch are not computed, and have no
     /// terms.
     ///

@@ -212,6 +212,7 @@ fn structures_need_neither_one_width_nor_one_grid() {
     let list = json!([{ "kind": "rkd", "pairs": [[0, 0], [2, 0], [0, 2]] }]);
     let objectives = models::build(list, &Params::new()).unwrap();
     assert!(!objectives.is_mean_over_images());
+    assert_eq!(objectives.relating_images(), ["rkd"]);
 }
 
 #[test]

@@ -19,6 +19,7 @@ use candle_core::{DType, Tensor, Var};
 
 use crate::error::{Error, Result};
 use crate::gradients::Gradients;
+use crate::reads::Reads;
 
 /// One thing the audit found.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +85,7 @@ impl fmt::Display for Finding {
 ///
 /// `loss` is the scalar that was differentiated, `gradients` those of the trainable `vars`,
 /// `rest` the store of the backward pass without them, and `zero(name)` the rows of a
-/// parameter that may be zero.
+/// parameter that may be zero. Every gradient is read whole.
 ///
 /// # Errors
 /// [`Error::Audit`] with everything that was found; [`Error::Tensor`] if a gradient cannot be read.
@@ -95,6 +96,7 @@ pub(crate) fn audit(
     gradients: &Gradients,
     rest: &GradStore,
     zero: impl Fn(&str) -> Option<Range<usize>>,
+    reads: &Reads,
 ) -> Result<()> {
     let mut findings = Vec::new();
     let mut found = |parameter: &str, problem| {
@@ -107,7 +109,8 @@ pub(crate) fn audit(
     for (name, var) in vars {
         let problem = match gradients.get(name) {
             None => missing(var, zero(name)),
-            Some(gradient) => judge(gradient, zero(name))
+            Some(gradient) => (reads.fetch(gradient))
+                .and_then(|gradient| judge(&gradient, zero(name)))
                 .map_err(Error::tensor(format!("auditing the gradient of `{name}`")))?,
         };
         if let Some(problem) = problem {

@@ -6,6 +6,7 @@ use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::guard::Guard;
 use crate::kernels::{self, Average};
 
 /// The moving average of a set of variables: `e <- decay e + (1 - decay) w` after every update,
@@ -48,6 +49,40 @@ impl Ema {
     /// # Errors
     /// [`Error::Tensor`] with the name of the parameter whose average failed.
     pub fn update(&mut self) -> Result<()> {
+        self.each(|average, var, op| {
+            if kernels::supports(var) {
+                average.inplace_op2(var.as_tensor(), op)
+            } else {
+                *average = composed(average, var, op)?;
+                Ok(())
+            }
+        })
+    }
+
+    /// As [`Ema::update`], where only the device knows yet whether the step was made.
+    ///
+    /// # Errors
+    /// As [`Ema::update`].
+    pub fn guarded_update(&mut self, guard: &Guard) -> Result<()> {
+        let known = guard
+            .on_cpu()
+            .map_err(Error::tensor("reading whether the step was made"))?;
+        let fused = self.vars.values().all(|var| kernels::supports(var));
+        match known {
+            Some((false, _)) if fused => Ok(()),
+            Some((true, _)) if fused => self.update(),
+            _ => self.each(|average, var, op| {
+                *average = guard.choose(&composed(average, var, op)?, average)?;
+                Ok(())
+            }),
+        }
+    }
+
+    /// Updates every average.
+    fn each(
+        &mut self,
+        apply: impl Fn(&mut Tensor, &Var, &Average) -> candle_core::Result<()> + Sync,
+    ) -> Result<()> {
         let op = Average { decay: self.decay };
         let mut work: Vec<(&String, &mut Tensor, &Var)> = self
             .averages
@@ -56,12 +91,7 @@ impl Ema {
             .map(|((name, average), var)| (name, average, var))
             .collect();
         let update = |(name, average, var): &mut (&String, &mut Tensor, &Var)| {
-            let done = if kernels::supports(var) {
-                average.inplace_op2(var.as_tensor(), &op)
-            } else {
-                composed(average, var, &op).map(|new| **average = new)
-            };
-            done.map_err(Error::tensor(format!("averaging `{name}`")))
+            apply(average, var, &op).map_err(Error::tensor(format!("averaging `{name}`")))
         };
         if work.iter().all(|(_, _, var)| kernels::supports(var)) {
             work.par_iter_mut().try_for_each(update)
@@ -184,6 +214,27 @@ mod tests {
             .zip(composed.to_vec1::<f32>().unwrap())
         {
             assert!((a - b).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_step_that_was_not_made_is_not_averaged() {
+        use candle_core::DType;
+        for dtype in [DType::F32, DType::BF16] {
+            let tensor = |x: f32| {
+                let tensor = Tensor::new(&[x, -x], &Device::Cpu).unwrap();
+                tensor.to_dtype(dtype).unwrap()
+            };
+            let var = Var::from_tensor(&tensor(1.0)).unwrap();
+            let vars = BTreeMap::from([("w".to_string(), var.clone())]);
+            let mut ema = Ema::new(&vars, 0.5).unwrap();
+            var.set(&tensor(3.0)).unwrap();
+            for (go, expected) in [(0u8, 1.0), (1, 2.0)] {
+                let go = Tensor::new(go, &Device::Cpu).unwrap();
+                ema.guarded_update(&Guard { go, scale: None }).unwrap();
+                let found = ema.tensors()["w"].to_dtype(DType::F32).unwrap();
+                assert_eq!(found.to_vec1::<f32>().unwrap(), [expected, -expected]);
+            }
         }
     }
 }

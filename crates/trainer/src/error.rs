@@ -55,6 +55,40 @@ pub enum Error {
     #[error("{0}")]
     NonFinite(Box<NonFinite>),
 
+    /// The task cannot be shared out to ranks as it stands, or the ranks do not agree.
+    #[error("training with {world} ranks: {reason}")]
+    Ranks {
+        /// How many ranks there are.
+        world: usize,
+        /// Why, and what to do.
+        reason: String,
+    },
+
+    /// Another rank stopped, and all with it.
+    #[error("rank {rank} ended the run: {message}")]
+    Rank {
+        /// The rank that stopped.
+        rank: usize,
+        /// What it said.
+        message: String,
+    },
+
+    /// The code of the task, or of this crate, panicked.
+    #[error("a panic: {message}")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+
+    /// Threads for the ranks could not be started.
+    #[error("cannot start the threads of {world} ranks: {message}")]
+    Threads {
+        /// How many ranks there were to be.
+        world: usize,
+        /// The reason.
+        message: String,
+    },
+
     /// Some parameters do not train, or some that must not train do.
     #[error("gradient audit before the first update: {}", list(.findings))]
     Audit {

@@ -1,5 +1,4 @@
-//! The gradients of a step as one name-sorted set: the seam between the backward pass and the
-//! optimiser, where several processes can meet.
+//! The gradients of a step as one name-sorted set, and what lies between the backward pass and the optimiser.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +7,14 @@ use candle_core::{CpuStorage, DType, Storage, Tensor, Var};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::reads::Reads;
 use crate::task::TaskError;
 
 /// The gradients of one step, by parameter name.
 pub type Gradients = BTreeMap<String, Tensor>;
 
-/// What happens to the gradients of a step before the optimiser sees them. Data-parallel
-/// training averages them over all processes here; names and shapes are the same everywhere,
-/// in the same order.
+/// What happens to the gradients of a step before the optimiser sees them, beside what [`crate::Group`] does: they are
+/// the means over all ranks already, and every rank must change them alike.
 pub trait GradientSync {
     /// Replaces the gradients by those that the optimiser is to use: the same names, shapes
     /// and types.
@@ -25,7 +24,7 @@ pub trait GradientSync {
     fn sync(&mut self, gradients: &mut Gradients) -> Result<(), TaskError>;
 }
 
-/// One process: gradients stay as they are.
+/// Gradients stay as they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Local;
 
@@ -65,29 +64,65 @@ pub struct Norm<'a> {
     pub bad: Option<(&'a str, f64)>,
 }
 
-/// Measures all gradients. The sum is ordered, so it has the same bits over any number of threads.
+/// Measures all gradients, in one read: for a loop that looks at every step. The sum is ordered, so it has the same
+/// bits over any number of threads.
 ///
 /// # Errors
 /// [`Error::Tensor`] with the name of the gradient that cannot be read.
 pub fn norm(gradients: &Gradients) -> Result<Norm<'_>> {
-    let list: Vec<(&String, &Tensor)> = gradients.iter().collect();
-    let square = |(name, gradient): &(&String, &Tensor)| {
-        sum_of_squares(gradient).map_err(Error::tensor(format!("the norm of `{name}`'s gradient")))
-    };
-    let squares: Vec<f64> = if list.iter().all(|(_, g)| g.device().is_cpu()) {
-        list.par_iter().map(square).collect::<Result<_>>()?
+    let squares = if gradients.values().all(|g| g.device().is_cpu()) {
+        squares_on_cpu(gradients)?
     } else {
-        list.iter().map(square).collect::<Result<_>>()?
+        let squares = Reads::default().numbers(&squares(gradients)?);
+        squares.map_err(Error::tensor("reading the norms of the gradients"))?
     };
-    let bad = list
-        .iter()
-        .zip(&squares)
+    let bad = (gradients.keys().zip(&squares))
         .find(|(_, square)| !square.is_finite())
-        .map(|((name, _), square)| (name.as_str(), square.sqrt()));
+        .map(|(name, square)| (name.as_str(), square.sqrt()));
     Ok(Norm {
         global: squares.iter().sum::<f64>().sqrt(),
         bad,
     })
+}
+
+/// The sum of squares of every gradient on a CPU, in f64, in the order of the names.
+pub(crate) fn squares_on_cpu(gradients: &Gradients) -> Result<Vec<f64>> {
+    let list: Vec<(&String, &Tensor)> = gradients.iter().collect();
+    let square = |(name, gradient): &(&String, &Tensor)| {
+        sum_of_squares(gradient).map_err(Error::tensor(format!("the norm of `{name}`'s gradient")))
+    };
+    list.par_iter().map(square).collect()
+}
+
+/// The sum of squares of every gradient, `[n]` in the order of the names, where the gradients are: f32, or f64 where
+/// one of them is.
+///
+/// # Errors
+/// [`Error::Task`] if there are none; [`Error::Tensor`] with the name of the gradient that cannot be measured.
+pub fn squares(gradients: &Gradients) -> Result<Tensor> {
+    let dtype = widest(gradients.values());
+    let squares: Vec<Tensor> = gradients
+        .iter()
+        .map(|(name, gradient)| {
+            let gradient = gradient.detach().to_dtype(dtype);
+            gradient
+                .and_then(|g| g.sqr()?.sum_all())
+                .map_err(Error::tensor(format!("the norm of `{name}`'s gradient")))
+        })
+        .collect::<Result<_>>()?;
+    if squares.is_empty() {
+        return Err(Error::Task("no parameter gets a gradient".into()));
+    }
+    Tensor::stack(&squares, 0).map_err(Error::tensor("gathering the norms of the gradients"))
+}
+
+/// f64 where one of the tensors is, else f32.
+pub(crate) fn widest<'a>(mut tensors: impl Iterator<Item = &'a Tensor>) -> DType {
+    if tensors.any(|tensor| tensor.dtype() == DType::F64) {
+        DType::F64
+    } else {
+        DType::F32
+    }
 }
 
 /// The factor that brings gradients of this norm to at most `limit`, as PyTorch's
@@ -99,7 +134,7 @@ pub fn clip_factor(norm: f64, limit: Option<f64>) -> f64 {
     }
 }
 
-/// The sum of squares, in f64 on the CPU, in f32 elsewhere.
+/// The sum of squares on a CPU, in f64; of other types than f32 and f64 in f32.
 fn sum_of_squares(tensor: &Tensor) -> candle_core::Result<f64> {
     let tensor = tensor.contiguous()?;
     {
@@ -108,8 +143,8 @@ fn sum_of_squares(tensor: &Tensor) -> candle_core::Result<f64> {
             (&*storage, layout.contiguous_offsets())
         {
             match storage {
-                CpuStorage::F32(data) => return Ok(squares(&data[start..end])),
-                CpuStorage::F64(data) => return Ok(squares(&data[start..end])),
+                CpuStorage::F32(data) => return Ok(ordered_squares(&data[start..end])),
+                CpuStorage::F64(data) => return Ok(ordered_squares(&data[start..end])),
                 _ => {}
             }
         }
@@ -119,7 +154,7 @@ fn sum_of_squares(tensor: &Tensor) -> candle_core::Result<f64> {
 }
 
 /// Sum of squares in a fixed order: eight running sums, so that the loop vectorises.
-fn squares<T: Copy + Into<f64>>(data: &[T]) -> f64 {
+fn ordered_squares<T: Copy + Into<f64>>(data: &[T]) -> f64 {
     const LANES: usize = 8;
     let mut sums = [0f64; LANES];
     let blocks = data.chunks_exact(LANES);

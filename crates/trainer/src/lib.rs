@@ -11,10 +11,17 @@
 //! - [`TrainConfig`], [`Schedule`], [`Cadence`]: how, and at which rate;
 //! - [`train()`], [`Trainer`], [`Outcome`]: the loop and what comes of it;
 //! - [`AdamW`], [`Ema`]: the updates, usable by themselves;
-//! - [`backward`], [`norm`], [`clip_factor`]: the parts of a step between the loss and the update, for a loop of one's own;
-//! - [`GradientSync`]: the seam where the gradients of several processes can meet;
+//! - [`backward`], [`norm`], [`clip_factor`], [`squares`], [`Guard`]: the parts of a step between the loss and the update,
+//!   for a loop of one's own;
+//! - [`Group`], [`ranks`]: several ranks that train as one; [`GradientSync`]: what else happens to gradients;
+//! - [`Reads`]: how often the host waits for the device;
 //! - [`events`]: the log, and how to read it; [`checkpoint`]: the files a run is continued from;
 //! - [`audit`]: what the gradient audit looks at.
+//!
+//! No step waits for the host: the loss, the norms, the factor of clipping and whether all are finite stay on the device,
+//! where a step that is not finite changes nothing and keeps those after it from changing anything. They are read together
+//! every [`TrainConfig::log_every_steps`] steps, before every checkpoint and at the end of an epoch; on a CPU, where that
+//! waits for nothing, after every step.
 //!
 //! A run owns its folder: `events.jsonl` (locked while it runs) and `checkpoints/`. Random draws
 //! are the task's business, and come from streams keyed by the place in the run, so there is no
@@ -77,24 +84,33 @@ pub mod events;
 mod config;
 mod ema;
 mod error;
+mod exchange;
 mod gradients;
+mod group;
+mod guard;
 mod identity;
 mod kernels;
+mod measured;
 mod numbers;
 mod optimiser;
 mod outcome;
+mod reads;
 mod schedule;
 mod session;
 mod state;
 mod task;
 mod train;
+mod unread;
 
 pub use config::TrainConfig;
 pub use ema::Ema;
 pub use error::{Error, NonFinite, Result};
-pub use gradients::{GradientSync, Gradients, Local, Norm, backward, clip_factor, norm};
+pub use gradients::{GradientSync, Gradients, Local, Norm, backward, clip_factor, norm, squares};
+pub use group::{Alone, Group, Member, ranks};
+pub use guard::Guard;
 pub use optimiser::{AdamW, Hyper};
 pub use outcome::{Outcome, Status};
+pub use reads::Reads;
 pub use schedule::{Cadence, Schedule};
 pub use session::AVERAGE;
 pub use task::{Cursor, Metrics, Parts, Step, Task, TaskError, decays};

@@ -1,4 +1,12 @@
 //! A run under way: its variables and their state, its log and its checkpoints.
+//!
+//! The state is that of the steps whose numbers were read. Steps after it were made on the device, if they were finite,
+//! and wait in `unread`; a step that was not finite kept all after it from changing anything, so that the variables are
+//! those before it.
+
+mod agreement;
+mod keeping;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,13 +17,14 @@ use crate::checkpoint::{Checkpoint, Store};
 use crate::config::TrainConfig;
 use crate::ema::{Ema, copies};
 use crate::error::{Error, Result};
-use crate::events::{Event, EventLog, StepRecord};
-use crate::gradients::Gradients;
+use crate::events::{Event, EventLog};
 use crate::identity::Identity;
 use crate::optimiser::{AdamW, Hyper, count};
 use crate::outcome::{Outcome, Status};
+use crate::reads::Reads;
 use crate::state::State;
-use crate::task::{Cursor, Metrics, Task};
+use crate::task::{Metrics, Task};
+use crate::unread::Unread;
 
 /// Prefixes of tensors in a checkpoint, besides the optimiser's.
 const WEIGHTS: &str = "weights/";
@@ -32,8 +41,15 @@ pub(crate) struct Session<'a> {
     identity: Identity,
     optimiser: AdamW,
     ema: Option<Ema>,
-    log: EventLog,
+    /// Written to by one rank alone.
+    log: Option<EventLog>,
     store: Store,
+    reads: Reads,
+    /// How many steps wait for one read at most.
+    read_every: u64,
+    unread: Vec<Unread>,
+    /// u8 on the device: 0 once a step that was not read yet was not finite.
+    alive: Option<Tensor>,
     resumed_from: Option<u64>,
     /// The newest checkpoint, and whether it holds the present state.
     checkpoint: Option<PathBuf>,
@@ -42,9 +58,27 @@ pub(crate) struct Session<'a> {
     whole: bool,
 }
 
+/// How many steps wait for one read on a device, where the configuration logs none.
+const DEVICE_READS: u64 = 50;
+
+/// How many steps wait for one read on a device.
+fn device_reads(config: &TrainConfig) -> u64 {
+    match config.log_every_steps {
+        0 => DEVICE_READS,
+        every => every,
+    }
+}
+
 impl<'a> Session<'a> {
-    /// Begins a run in a folder, or goes on with the one that is there.
-    pub(crate) fn open(task: &impl Task, config: &'a TrainConfig, folder: &Path) -> Result<Self> {
+    /// Begins a run in a folder, or goes on with the one that is there. All ranks of a run read the folder, its `keeper`
+    /// writes.
+    pub(crate) fn open(
+        task: &impl Task,
+        config: &'a TrainConfig,
+        folder: &Path,
+        keeper: bool,
+        (reads, read_every): (Reads, Option<u64>),
+    ) -> Result<Self> {
         config.validate()?;
         let vars = task.trainable().clone();
         if vars.is_empty() {
@@ -63,7 +97,13 @@ impl<'a> Session<'a> {
         };
         let optimiser = AdamW::new(&vars, hyper, |name, rank| task.decays(name, rank))?;
         let ema = config.ema.map(|decay| Ema::new(&vars, decay)).transpose()?;
-        let store = Store::open(folder, config.keep_checkpoints)?;
+        let store = Store::open(folder, config.keep_checkpoints, keeper)?;
+        let log = match keeper {
+            true => Some(EventLog::open(folder)?),
+            false => None,
+        };
+        let on_cpu = vars.values().all(|var| var.device().is_cpu());
+        let usual = if on_cpu { 1 } else { device_reads(config) };
         let mut session = Self {
             config,
             steps_per_epoch,
@@ -72,8 +112,12 @@ impl<'a> Session<'a> {
             identity: Identity::of(task, config)?,
             optimiser,
             ema,
-            log: EventLog::open(folder)?,
+            log,
             store,
+            reads,
+            read_every: read_every.unwrap_or(usual).max(1),
+            unread: Vec::new(),
+            alive: None,
             resumed_from: None,
             checkpoint: None,
             saved: false,
@@ -88,7 +132,7 @@ impl<'a> Session<'a> {
 
     fn begin(&mut self) -> Result<()> {
         self.cut(0)?;
-        self.log.write(&Event::Start {
+        self.write(&Event::Start {
             digest: self.identity.digest.clone(),
             parameters: count(&self.vars),
             epochs: self.config.epochs,
@@ -121,7 +165,7 @@ impl<'a> Session<'a> {
         tracing::info!(checkpoint = %checkpoint.path.display(), step = self.state.step, "resuming");
         if !self.finished() {
             let name = checkpoint.path.file_name().unwrap_or_default();
-            self.log.write(&Event::Resume {
+            self.write(&Event::Resume {
                 step: self.state.step,
                 checkpoint: name.to_string_lossy().into_owned(),
             })?;
@@ -132,7 +176,10 @@ impl<'a> Session<'a> {
 
     /// Moves the events after the first `length` bytes aside.
     fn cut(&mut self, length: u64) -> Result<()> {
-        if let Some(aside) = self.log.cut(length)? {
+        let Some(log) = &mut self.log else {
+            return Ok(());
+        };
+        if let Some(aside) = log.cut(length)? {
             tracing::info!(
                 path = %aside.display(),
                 "events after the last checkpoint were moved aside; these steps are made again"
@@ -141,13 +188,21 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Writes an event, where this is the rank that does.
+    fn write(&mut self, event: &Event) -> Result<()> {
+        match &mut self.log {
+            Some(log) => log.write(event),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn finished(&self) -> bool {
         self.state.epoch >= self.config.epochs
     }
 
     /// Whether the present epoch waits for its evaluation.
     pub(crate) fn epoch_is_over(&self) -> bool {
-        self.state.step_in_epoch >= self.steps_per_epoch
+        self.next().step_in_epoch >= self.steps_per_epoch
     }
 
     /// What `measure` finds of the weights, and, where there is an average of them, of that under the same names after
@@ -172,40 +227,14 @@ impl<'a> Session<'a> {
         Ok(metrics)
     }
 
-    /// Applies gradients, and moves the average along.
-    pub(crate) fn update(&mut self, gradients: &Gradients, lr: f64, scale: f64) -> Result<()> {
-        self.whole = false;
-        self.optimiser.step(gradients, lr, scale)?;
-        match &mut self.ema {
-            Some(ema) => ema.update(),
-            None => Ok(()),
-        }
-    }
-
-    /// Takes a step that was applied into the books.
-    pub(crate) fn record(&mut self, record: StepRecord, cursor: Cursor) -> Result<()> {
-        self.state.advance(&record, cursor);
-        (self.whole, self.saved) = (true, false);
-        let every = self.config.log_every_steps;
-        if every > 0 && (record.step == 1 || record.step.is_multiple_of(every)) {
-            self.log.write(&Event::Step(record))?;
-        }
-        let due = |every: u64| self.state.step.is_multiple_of(every);
-        // The end of an epoch has a checkpoint of its own, after the evaluation.
-        if self.config.checkpoint_every_steps.is_some_and(due) && !self.epoch_is_over() {
-            self.save()?;
-        }
-        Ok(())
-    }
-
     /// Closes an epoch that was evaluated.
     pub(crate) fn end_epoch(&mut self, metrics: Metrics) -> Result<()> {
         let record = self.state.close_epoch(metrics);
         self.saved = false;
-        self.log.write(&Event::Epoch(record))?;
+        self.write(&Event::Epoch(record))?;
         let every = self.config.checkpoint_every_epochs;
         if self.finished() {
-            self.log.write(&Event::Done {
+            self.write(&Event::Done {
                 step: self.state.step,
             })?;
             self.save()
@@ -214,71 +243,6 @@ impl<'a> Session<'a> {
         } else {
             Ok(())
         }
-    }
-
-    /// Makes sure that the present state has a checkpoint, and drops superseded ones.
-    pub(crate) fn save(&mut self) -> Result<()> {
-        self.save_beside()?;
-        self.store.prune(self.state.step)
-    }
-
-    /// Makes sure that the present state has a checkpoint, unless nothing was done yet or an
-    /// update was cut short; all older ones stay.
-    fn save_beside(&mut self) -> Result<()> {
-        if !self.saved && self.whole && self.state.step > 0 {
-            let events = self.log.sync()?;
-            let tensors = self.tensors()?;
-            let path = self
-                .store
-                .save(&self.identity, &self.state, &tensors, events)?;
-            self.checkpoint = Some(path);
-            self.saved = true;
-        }
-        Ok(())
-    }
-
-    /// Everything that a checkpoint keeps as tensors.
-    fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
-        let mut all = self.optimiser.tensors()?;
-        for (name, var) in &self.vars {
-            all.insert(format!("{WEIGHTS}{name}"), var.as_detached_tensor());
-        }
-        if let Some(ema) = &self.ema {
-            for (name, average) in ema.tensors() {
-                all.insert(format!("{EMA}{name}"), average.clone());
-            }
-        }
-        Ok(all)
-    }
-
-    /// Keeps the state as of the last step that was applied as a whole, where there is one, and
-    /// writes down why the run stops.
-    pub(crate) fn fail(&mut self, mut error: Error) -> Error {
-        if let Err(second) = self.save_beside() {
-            tracing::error!(%second, "the state could not be saved");
-        }
-        if let Error::NonFinite(facts) = &mut error {
-            facts.checkpoint = self.checkpoint.clone();
-        }
-        if let Err(second) = self.stop(error.to_string()) {
-            tracing::error!(%second, "the stop could not be logged");
-        }
-        error
-    }
-
-    /// Stops between two steps because somebody asked for it.
-    pub(crate) fn interrupt(mut self) -> Result<Outcome> {
-        self.stop("interrupted".into())?;
-        self.store.prune(self.state.step)?;
-        self.outcome(Status::Interrupted)
-    }
-
-    /// Logs a stop, and saves the state behind it: a resumed run goes on after this line.
-    fn stop(&mut self, reason: String) -> Result<()> {
-        let step = self.state.step;
-        self.log.write(&Event::Stop { step, reason })?;
-        self.saved = false;
-        self.save_beside()
     }
 
     pub(crate) fn outcome(self, status: Status) -> Result<Outcome> {

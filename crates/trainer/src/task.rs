@@ -111,7 +111,21 @@ pub trait Task {
         None
     }
 
-    /// Measures the trained parameters after an epoch (counted from 0).
+    /// Takes the part of rank `rank` of `world` from now on: of every batch its own share of the samples, so that the
+    /// cursor still counts batches of all ranks, and the loss is the mean over that share. Called once, before anything
+    /// else, where there are several ranks; a task that does not say how it is shared out is refused.
+    ///
+    /// # Errors
+    /// Why the mean of the ranks' losses would not be the loss of the whole batch, and what to do.
+    fn share(&mut self, rank: usize, world: usize) -> Result<(), TaskError> {
+        let _ = rank;
+        Err(
+            format!("this task is not made to be shared out to {world} ranks; train it with one")
+                .into(),
+        )
+    }
+
+    /// Measures the trained parameters after an epoch (counted from 0). With several ranks, rank 0 alone is asked.
     ///
     /// # Errors
     /// Whatever keeps the task from it; the run stops, with its state saved.

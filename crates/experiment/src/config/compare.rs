@@ -132,6 +132,7 @@ impl Floor {
             min_lr: 0.0,
             weight_decay: 0.0,
             ema: None,
+            ranks: 1,
             ..students.clone()
         }
     }

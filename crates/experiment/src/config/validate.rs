@@ -169,11 +169,19 @@ impl Experiment {
                 },
                 Some(Pairs::Listed(_)) | None => {}
             }
-            buildable(loss, student, teacher).map_err(|f| {
+            let objectives = buildable(loss, student, teacher).map_err(|f| {
                 // What is wrong with shared pairs is wrong where they stand.
                 let of_pairs = shared && f.key.starts_with("pairs");
                 f.within(if of_pairs { "distillation" } else { &at })
             })?;
+            if self.train.ranks > 1 && !objectives.is_mean_over_images() {
+                let message = format!(
+                    "this loss relates the images of a batch to each other, and each of `train.ranks` = {} sees its own \
+                     alone: leave it out, or train with one rank",
+                    self.train.ranks
+                );
+                return Err(Fault::new(at, message));
+            }
         }
         let names = losses.iter().map(Loss::name);
         let mut taken = BTreeSet::new();
@@ -188,12 +196,12 @@ impl Experiment {
     }
 }
 
-/// Builds a loss between models of these shapes and drops it again; what it says if it cannot be.
-fn buildable(loss: Loss, student: &Shapes, teacher: Option<&Shapes>) -> Result<(), Fault> {
+/// Builds a loss between models of these shapes; what it says if it cannot be.
+fn buildable(loss: Loss, student: &Shapes, teacher: Option<&Shapes>) -> Result<Objectives, Fault> {
     let params = Params::new();
     let vb = params.builder(&Stream::new(0, "check"), DType::F32, &Device::Cpu);
     let built = Objectives::build(&[loss], student, teacher, &vb, &|_| Ok(1.0));
-    built.map(|_| ()).map_err(|error| match error {
+    built.map_err(|error| match error {
         Error::Loss { source, .. } => match *source {
             Error::Wrong(wrong) => Fault::new(wrong.key, wrong.rule),
             other => Fault::new("", other.to_string()),

@@ -16,6 +16,7 @@ mod four_variants;
 mod parameters;
 mod pictures;
 mod pins;
+mod ranks;
 mod recipe;
 mod refusals;
 mod report_page;

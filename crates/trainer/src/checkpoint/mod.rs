@@ -34,10 +34,12 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// The store in a run's folder, which is made if it does not exist.
-    pub(crate) fn open(run: &Path, keep: usize) -> Result<Self> {
+    /// The store in a run's folder, which its keeper makes if it does not exist.
+    pub(crate) fn open(run: &Path, keep: usize, keeper: bool) -> Result<Self> {
         let folder = run.join(FOLDER);
-        fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
+        if keeper {
+            fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
+        }
         Ok(Self {
             folder,
             keep,
@@ -118,9 +120,12 @@ impl Store {
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {
-        fs::read_dir(&self.folder)
-            .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
-            .map_err(Error::io("list", &self.folder))
+        match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            listing => listing,
+        }
+        .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
+        .map_err(Error::io("list", &self.folder))
     }
 }
 

@@ -20,6 +20,10 @@ pub struct TrainConfig {
     pub epochs: u64,
     /// Images of one step; at least 1. The trainer draws none: the task does.
     pub batch_size: usize,
+    /// How many ranks share them, a divisor of `batch_size`; at least 1. The trainer starts none: the caller does, with
+    /// [`crate::ranks`].
+    #[serde(default = "paper::ranks", skip_serializing_if = "paper::is_one_rank")]
+    pub ranks: usize,
     /// The peak learning rate, above 0. Scaling it with the batch size is the caller's business.
     pub lr: f64,
     /// The rate at the end of the cosine, 0 to `lr`.
@@ -77,7 +81,8 @@ pub struct TrainConfig {
 }
 
 /// The fields that may change between a run and its continuation.
-const UPKEEP: [&str; 5] = [
+const UPKEEP: [&str; 6] = [
+    "ranks",
     "eval_batch_size",
     "checkpoint_every_steps",
     "checkpoint_every_epochs",
@@ -87,6 +92,12 @@ const UPKEEP: [&str; 5] = [
 
 /// Values of the paper's recipe (its released commands and parser), and how runs are kept.
 mod paper {
+    pub(super) fn ranks() -> usize {
+        1
+    }
+    pub(super) fn is_one_rank(ranks: &usize) -> bool {
+        *ranks == 1
+    }
     pub(super) fn min_lr() -> f64 {
         1e-5
     }
@@ -124,6 +135,7 @@ impl Default for TrainConfig {
         Self {
             epochs: 400,
             batch_size: 512,
+            ranks: paper::ranks(),
             lr: 5e-4,
             min_lr: paper::min_lr(),
             warmup_lr: paper::warmup_lr(),
@@ -171,6 +183,7 @@ mod tests {
         let one = TrainConfig::default();
         let mut other = one.clone();
         other.audit = false;
+        other.ranks = 2;
         other.eval_batch_size = 1;
         other.checkpoint_every_steps = Some(3);
         other.checkpoint_every_epochs = 7;

@@ -30,6 +30,12 @@ impl TrainConfig {
             "it must be at least 1, and at most 1,048,576",
         )?;
         check(
+            "ranks",
+            self.ranks,
+            self.ranks >= 1 && self.batch_size.is_multiple_of(self.ranks),
+            "it must be at least 1, and `batch_size` a multiple of it",
+        )?;
+        check(
             "eval_batch_size",
             self.eval_batch_size,
             (1..=MOST_IMAGES).contains(&self.eval_batch_size),
@@ -121,9 +127,11 @@ mod tests {
     #[test]
     fn each_bad_value_is_named() {
         type Change = fn(&mut TrainConfig);
-        let cases: [(&str, Change); 15] = [
+        let cases: [(&str, Change); 17] = [
             ("epochs", |c| c.epochs = 0),
             ("batch_size", |c| c.batch_size = 0),
+            ("ranks", |c| c.ranks = 0),
+            ("ranks", |c| c.ranks = 3),
             ("eval_batch_size", |c| c.eval_batch_size = 0),
             ("lr", |c| c.lr = f64::NAN),
             ("min_lr", |c| c.min_lr = 1.0),

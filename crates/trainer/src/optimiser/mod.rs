@@ -8,9 +8,10 @@ use candle_core::{Device, Tensor, Var};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::guard::Guard;
 use crate::kernels;
 
-use slot::Slot;
+use slot::{Plan, Slot};
 
 /// AdamW's constants.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,6 +125,43 @@ impl AdamW {
         lr: f64,
         scale: f64,
     ) -> Result<()> {
+        self.check(gradients)?;
+        self.update(gradients, lr, scale, |slot, gradient, plan| {
+            if kernels::supports(&slot.var) {
+                slot.fused(gradient, plan)
+            } else {
+                slot.composed(gradient, plan)
+            }
+        })
+    }
+
+    /// As [`AdamW::step`], where only the device knows yet whether the update is to be made and how far: a guard that
+    /// says no leaves every number as it is. The host waits for nothing.
+    ///
+    /// # Errors
+    /// As [`AdamW::step`].
+    pub fn guarded_step(
+        &mut self,
+        gradients: &BTreeMap<String, Tensor>,
+        lr: f64,
+        guard: &Guard,
+    ) -> Result<()> {
+        self.check(gradients)?;
+        let known = guard
+            .on_cpu()
+            .map_err(Error::tensor("reading the factor of clipping"))?;
+        let fused = self.slots.values().all(|slot| kernels::supports(&slot.var));
+        match known {
+            Some((false, _)) if fused => Ok(()),
+            Some((true, scale)) if fused => self.step(gradients, lr, scale),
+            _ => self.update(gradients, lr, 1.0, |slot, gradient, plan| {
+                slot.guarded(gradient, plan, guard)
+            }),
+        }
+    }
+
+    /// Whether these are gradients of these parameters.
+    fn check(&self, gradients: &BTreeMap<String, Tensor>) -> Result<()> {
         for (name, gradient) in gradients {
             match self.slots.get(name) {
                 None => {
@@ -145,6 +183,17 @@ impl AdamW {
                 Some(_) => {}
             }
         }
+        Ok(())
+    }
+
+    /// Updates every parameter that has a gradient.
+    fn update(
+        &mut self,
+        gradients: &BTreeMap<String, Tensor>,
+        lr: f64,
+        scale: f64,
+        apply: impl Fn(&mut Slot, &Tensor, &Plan) -> candle_core::Result<()> + Sync,
+    ) -> Result<()> {
         let hyper = self.hyper;
         let mut work: Vec<(&String, &mut Slot, &Tensor)> = self
             .slots
@@ -153,18 +202,25 @@ impl AdamW {
             .collect();
         let update = |(name, slot, gradient): &mut (&String, &mut Slot, &Tensor)| {
             let plan = slot.plan(&hyper, lr, scale);
-            if kernels::supports(&slot.var) {
-                slot.fused(gradient, &plan)
-            } else {
-                slot.composed(gradient, &plan)
-            }
-            .map_err(Error::tensor(format!("updating `{name}`")))
+            apply(slot, gradient, &plan).map_err(Error::tensor(format!("updating `{name}`")))
         };
         if work.iter().all(|(_, slot, _)| kernels::supports(&slot.var)) {
             work.par_iter_mut().try_for_each(update)
         } else {
             // Another device has its own parallelism, and its own order of things.
             work.iter_mut().try_for_each(update)
+        }
+    }
+
+    /// How many updates each parameter has had, in the order of the names.
+    pub(crate) fn counts(&self) -> Vec<u64> {
+        self.slots.values().map(|slot| slot.steps).collect()
+    }
+
+    /// Takes back updates that a guard kept from being made: the counts that were before them.
+    pub(crate) fn recount(&mut self, counts: &[u64]) {
+        for (slot, &steps) in self.slots.values_mut().zip(counts) {
+            slot.steps = steps;
         }
     }
 

@@ -3,6 +3,7 @@
 use candle_core::{Tensor, Var};
 
 use super::Hyper;
+use crate::guard::Guard;
 use crate::kernels::{FirstMoment, SecondMoment, Update};
 
 /// What AdamW keeps for one parameter.
@@ -54,17 +55,49 @@ impl Slot {
 
     /// The same update out of candle operations, for any device and type.
     pub(super) fn composed(&mut self, gradient: &Tensor, plan: &Plan) -> candle_core::Result<()> {
+        let next = self.next(gradient, plan)?;
+        (self.first, self.second) = (next.first, next.second);
+        self.var.set(&next.var)
+    }
+
+    /// As [`Slot::composed`], if the guard says so; else everything stays as it is, to the bit.
+    pub(super) fn guarded(
+        &mut self,
+        gradient: &Tensor,
+        plan: &Plan,
+        guard: &Guard,
+    ) -> candle_core::Result<()> {
+        let next = self.next(&guard.scaled(gradient)?, plan)?;
+        let var = guard.choose(&next.var, &self.var.as_detached_tensor())?;
+        self.first = guard.choose(&next.first, &self.first)?;
+        self.second = guard.choose(&next.second, &self.second)?;
+        self.var.set(&var)
+    }
+
+    /// What comes of the update.
+    fn next(&self, gradient: &Tensor, plan: &Plan) -> candle_core::Result<Next> {
         let Plan {
             first,
             second,
             update,
         } = plan;
         let gradient = (gradient.detach() * first.scale)?;
-        self.first = (&self.first + ((&gradient - &self.first)? * first.weight)?)?;
-        self.second = ((&self.second * second.beta2)? + (gradient.sqr()? * (1.0 - second.beta2))?)?;
-        let denominator = ((self.second.sqrt()? / update.correction)? + update.eps)?;
-        let change = ((&self.first * update.step)? / denominator)?;
+        let m = (&self.first + ((&gradient - &self.first)? * first.weight)?)?;
+        let v = ((&self.second * second.beta2)? + (gradient.sqr()? * (1.0 - second.beta2))?)?;
+        let denominator = ((v.sqrt()? / update.correction)? + update.eps)?;
+        let change = ((&m * update.step)? / denominator)?;
         let kept = (self.var.as_detached_tensor() * update.keep)?;
-        self.var.set(&(kept - change)?)
+        Ok(Next {
+            var: (kept - change)?,
+            first: m,
+            second: v,
+        })
     }
+}
+
+/// The tensors of a slot after an update.
+struct Next {
+    var: Tensor,
+    first: Tensor,
+    second: Tensor,
 }

@@ -123,3 +123,88 @@ fn wrong_gradients_and_shared_variables_are_named() {
     }
     assert_eq!(var.to_vec2::<f32>().unwrap(), [[1.0; 2]; 2]);
 }
+
+fn guard(go: bool, scale: f64) -> Guard {
+    Guard {
+        go: Tensor::new(u8::from(go), &Device::Cpu).unwrap(),
+        scale: Some(Tensor::new(scale, &Device::Cpu).unwrap()),
+    }
+}
+
+/// All bits of what is kept for a parameter.
+fn bits_of(slot: &Slot) -> Vec<Vec<u32>> {
+    let bits = |t: &Tensor| t.to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits);
+    let tensors = [slot.var.as_tensor(), &slot.first, &slot.second];
+    tensors.map(|t| bits(t).collect()).to_vec()
+}
+
+#[test]
+fn what_the_guard_lets_through_is_the_composed_update_and_nothing_else_is() {
+    let slot = || Slot {
+        var: Var::from_vec(wave(50, 0.0), 50, &Device::Cpu).unwrap(),
+        decay: 0.1,
+        steps: 3,
+        first: Tensor::from_vec(wave(50, 0.5), 50, &Device::Cpu).unwrap(),
+        second: Tensor::from_vec(wave(50, 1.0), 50, &Device::Cpu)
+            .and_then(|t| t.sqr())
+            .unwrap(),
+    };
+    let gradient = Tensor::from_vec(wave(50, 2.0), 50, &Device::Cpu).unwrap();
+    let (mut plain, mut guarded) = (slot(), slot());
+    let plan = plain.plan(&hyper(), 0.01, 0.5);
+    plain.composed(&gradient, &plan).unwrap();
+    let plan = guarded.plan(&hyper(), 0.01, 1.0);
+    guarded
+        .guarded(&gradient, &plan, &guard(true, 0.5))
+        .unwrap();
+    assert_eq!(bits_of(&plain), bits_of(&guarded));
+
+    let mut held = slot();
+    let before = bits_of(&held);
+    let broken = gradient.affine(f64::NAN, 0.0).unwrap();
+    for gradient in [&gradient, &broken] {
+        let plan = held.plan(&hyper(), 0.01, 1.0);
+        held.guarded(gradient, &plan, &guard(false, f64::NAN))
+            .unwrap();
+        assert_eq!(bits_of(&held), before);
+    }
+}
+
+#[test]
+fn a_guarded_step_is_a_step_or_none() {
+    // f32 in place, and bf16, which is composed on every device.
+    for dtype in [DType::F32, DType::BF16] {
+        let tensor = |phase| {
+            let wave = Tensor::from_vec(wave(64, phase), (8, 8), &Device::Cpu).unwrap();
+            wave.to_dtype(dtype).unwrap()
+        };
+        let set = || {
+            let var = Var::from_tensor(&tensor(0.0).copy().unwrap()).unwrap();
+            let vars = BTreeMap::from([("w".to_string(), var.clone())]);
+            (var, AdamW::new(&vars, hyper(), |_, _| true).unwrap())
+        };
+        let values = |var: &Var| -> Vec<u32> {
+            let values = var.to_dtype(DType::F32).unwrap().flatten_all().unwrap();
+            let values = values.to_vec1::<f32>().unwrap();
+            values.into_iter().map(f32::to_bits).collect()
+        };
+        let gradients = BTreeMap::from([("w".to_string(), tensor(1.0))]);
+        let ((plain, mut one), (guarded, mut other)) = (set(), set());
+        for go in [true, false, true] {
+            let before = values(&guarded);
+            let counts = other.counts();
+            other
+                .guarded_step(&gradients, 0.01, &guard(go, 0.25))
+                .unwrap();
+            if go {
+                one.step(&gradients, 0.01, 0.25).unwrap();
+                assert_ne!(values(&guarded), before);
+            } else {
+                assert_eq!(values(&guarded), before);
+                other.recount(&counts);
+            }
+            assert_eq!(values(&plain), values(&guarded), "{dtype:?}");
+        }
+        assert_eq!(other.counts(), [2]);
+    }
+}
