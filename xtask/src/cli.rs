@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use spectralkd_lens::FeatureSource;
 use spectralkd_models::Taps;
-use spectralkd_runtime::Choice;
+use spectralkd_runtime::{Choice, Precision};
 
 pub use speed::{Speed, SpeedCase};
 
@@ -58,6 +58,7 @@ impl Command {
             Self::Step(arguments) => arguments.device,
             Self::Features(arguments) => arguments.device,
             Self::Evaluate(arguments) => arguments.device,
+            Self::Reproduce(arguments) => arguments.device,
             _ => Choice::Cpu,
         }
     }
@@ -249,9 +250,16 @@ pub struct Reproduce {
     /// Worker threads [default: all cores].
     #[arg(long)]
     pub threads: Option<usize>,
-    /// Runs side by side, sharing the threads [default: one per thread].
+    /// Runs side by side, sharing the threads [default: one per thread; on a card one].
     #[arg(long)]
     pub jobs: Option<usize>,
+    /// Where models are trained: cpu, cuda (the first card), cuda:N, or auto (a card where there is one). A run may go on
+    /// on another device; its numbers then differ by rounding.
+    #[arg(long, default_value_t = Choice::Cpu, value_name = "DEVICE")]
+    pub device: Choice,
+    /// The numbers of large products: f32, or on a card tf32.
+    #[arg(long, default_value_t = Precision::F32, value_name = "PRECISION")]
+    pub precision: Precision,
     /// Move an earlier run folder aside and start anew.
     #[arg(long)]
     pub fresh: bool,

@@ -6,6 +6,7 @@ use spectralkd_base::progress::Progress;
 use spectralkd_experiment::config::{self, Experiment, Source};
 use spectralkd_experiment::error::Error;
 use spectralkd_experiment::reproduce::{Options, Status, Summary, plan, reproduce as run};
+use spectralkd_runtime::{Precision, Runtime};
 
 use crate::cli::Reproduce;
 use crate::failure::{Failure, Result};
@@ -51,6 +52,7 @@ pub fn reproduce(arguments: &Reproduce) -> Result<()> {
         jobs: arguments.jobs,
         fresh: arguments.fresh,
         train_teacher: arguments.train_teacher,
+        runtime: Runtime::open(arguments.device, trained_in(arguments.precision)?)?,
         provenance: provenance::provenance(),
     };
     show_plan(&experiment, &options, arguments.dry_run)?;
@@ -77,6 +79,17 @@ pub fn reproduce(arguments: &Reproduce) -> Result<()> {
     match summary.status {
         Status::Interrupted { .. } => Err(Failure::Stopped),
         Status::Done | Status::AlreadyDone => Ok(()),
+    }
+}
+
+/// Of the precisions those in which models can be trained.
+fn trained_in(precision: Precision) -> Result<Precision> {
+    match precision {
+        Precision::Bf16 => Err(Failure::Usage(
+            "--precision bf16: models are trained in f32 or tf32; a teacher's weights may be bf16 (`teacher.precision`)"
+                .into(),
+        )),
+        precision => Ok(precision),
     }
 }
 

@@ -232,6 +232,16 @@ fn a_card_is_the_second_programs() {
         let expected = format!("got doctor --device {device}");
         assert_eq!(text(&output.stdout), expected);
     }
+    let output = with_cards(dir.path(), script, &["reproduce", "--device", "cuda"]);
+    assert_eq!(text(&output.stdout), "got reproduce --device cuda");
+    for (precision, words) in [("bf16", "f32 or tf32"), ("tf32", "the CPU computes in f32")] {
+        let refused = with_cards(dir.path(), "", &["reproduce", "--precision", precision]);
+        let error = text(&refused.stderr);
+        assert!(
+            !refused.status.success() && error.contains(words),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use spectralkd_base::files::write_atomic;
 use spectralkd_datasets::{Batch, Render};
-use spectralkd_distillation::{FrozenTeacher, Teacher, shapes};
+use spectralkd_distillation::{FrozenTeacher, Student, Teacher, shapes};
 use spectralkd_evaluation::spectra::{ModelSpectra, PairDistances};
 use spectralkd_models::{Taps, VisionModel};
 use spectralkd_nn::Pass;
@@ -20,6 +20,8 @@ use crate::needs::comparable;
 #[derive(Debug)]
 pub struct Analysis {
     views: Batch,
+    /// Where the models lie.
+    device: Device,
     /// (student block, teacher block).
     pairs: Vec<(usize, usize)>,
     /// The teacher's features by block.
@@ -44,10 +46,12 @@ impl Analysis {
         let indices = images.test.class_balanced(per_class)?;
         let views = images.views(&images.test, &indices)?;
         let taps: Taps = pairs.iter().map(|(_, t)| *t).collect();
-        let rendered = teacher.render().render(&views, &Device::Cpu)?;
+        let device = teacher.device().clone();
+        let rendered = teacher.render().render(&views, &device)?;
         let output = teacher.model().forward(&rendered, &taps, &Pass::eval())?;
         Ok(Self {
             views,
+            device,
             pairs,
             teacher: output.features,
         })
@@ -58,14 +62,10 @@ impl Analysis {
     ///
     /// # Errors
     /// The student's forward pass failed, or its features are not finite.
-    pub fn distances(
-        &self,
-        student: &dyn VisionModel,
-        render: &Render,
-    ) -> Result<BTreeMap<String, f64>> {
+    pub fn distances(&self, student: &Student) -> Result<BTreeMap<String, f64>> {
         let taps: Taps = self.pairs.iter().map(|(s, _)| *s).collect();
-        let images = render.render(&self.views, &Device::Cpu)?;
-        let output = student.forward(&images, &taps, &Pass::eval())?;
+        let images = student.render.render(&self.views, &self.device)?;
+        let output = student.model.forward(&images, &taps, &Pass::eval())?;
         let mut distances = PairDistances::new(&self.pairs)?;
         distances.push(&output.features, &self.teacher)?;
         let mut metrics = BTreeMap::new();
@@ -87,7 +87,7 @@ impl Analysis {
         render: &Render,
         folder: &Path,
     ) -> Result<()> {
-        let images = render.render(&self.views, &Device::Cpu)?;
+        let images = render.render(&self.views, &self.device)?;
         let output = model.forward(&images, &Taps::All, &Pass::eval())?;
         let mut spectra = ModelSpectra::new();
         spectra.push(&output.features)?;

@@ -17,8 +17,10 @@ use crate::data::Images;
 use crate::error::Result;
 
 /// Weights of a student before its first step.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FirstWeights {
+    /// Where students are made.
+    device: Device,
     tensors: BTreeMap<String, Tensor>,
     /// A classifier for other classes, which every seed draws for itself.
     drawn: BTreeSet<String>,
@@ -39,14 +41,24 @@ pub struct FirstWeightsRecord {
 }
 
 impl FirstWeights {
-    /// The weights that `model.weights` names, adapted to the images as timm does, which `progress` is told; without that
+    /// The weights of students on `device`: those that `model.weights` names, adapted to the images as timm does, which `progress` is told; without that
     /// key none, and every seed draws its own.
     ///
     /// # Errors
     /// There are none, a download failed, or they do not fit.
-    pub fn load(experiment: &Experiment, images: &Images, progress: &dyn Progress) -> Result<Self> {
+    pub fn load(
+        experiment: &Experiment,
+        images: &Images,
+        device: &Device,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         let Some(address) = &experiment.model.weights else {
-            return Ok(Self::default());
+            return Ok(Self {
+                device: device.clone(),
+                tensors: BTreeMap::new(),
+                drawn: BTreeSet::new(),
+                record: None,
+            });
         };
         let sizes = images.student(&experiment.model)?;
         let found = Weights::find(address, false, progress)?;
@@ -56,6 +68,7 @@ impl FirstWeights {
             progress.note(&format!("the students' first weights: {note}"));
         }
         Ok(Self {
+            device: device.clone(),
             record: Some(FirstWeightsRecord {
                 weights: found.origin,
                 sha256: file_sha256(&loaded.path)?,
@@ -72,14 +85,21 @@ impl FirstWeights {
     /// Sizes that no model can have.
     pub fn student(&self, sizes: &ModelConfig, render: Render, seed: u64) -> Result<Student> {
         if self.record.is_none() {
-            return Ok(Student::new(sizes, None, render, seed)?);
+            return Ok(Student::new_on(&self.device, sizes, None, render, seed)?);
         }
         let mut weights = self.tensors.clone();
         if !self.drawn.is_empty() {
-            let drawn = Student::new(sizes, None, render.clone(), seed)?.trainable();
+            let drawn =
+                Student::new_on(&self.device, sizes, None, render.clone(), seed)?.trainable();
             let drawn = drawn.iter().filter(|(name, _)| self.drawn.contains(*name));
             weights.extend(drawn.map(|(name, var)| (name.clone(), var.as_detached_tensor())));
         }
-        Ok(Student::new(sizes, Some(&weights), render, seed)?)
+        Ok(Student::new_on(
+            &self.device,
+            sizes,
+            Some(&weights),
+            render,
+            seed,
+        )?)
     }
 }

@@ -7,7 +7,6 @@
 
 use std::path::PathBuf;
 
-use candle_core::Device;
 use spectralkd_base::files::{write_atomic, write_json};
 use spectralkd_base::progress::Progress;
 use spectralkd_distillation::FrozenTeacher;
@@ -139,10 +138,9 @@ fn measure(
         let detached = maps.map(|(i, map)| (i, map.detach())).collect();
         Ok(FeatureTensors::new(name, detached)?)
     };
-    let cpu = Device::Cpu;
-    let ours = student.render.render(&views, &cpu)?;
+    let ours = student.render.render(&views, student.device())?;
     let mut student = features("student", student.model.as_ref(), ours)?;
-    let theirs = teacher.render().render(&views, &cpu)?;
+    let theirs = teacher.render().render(&views, teacher.device())?;
     let mut teacher = features("teacher", teacher.model(), theirs)?;
     let options = compare::Options::default();
     Ok(compare::compare(&mut student, &mut teacher, &options, progress)?.scores())

@@ -21,6 +21,7 @@
 //! use spectralkd_base::progress::Silent;
 //! use spectralkd_experiment::config;
 //! use spectralkd_experiment::reproduce::{Options, reproduce};
+//! use spectralkd_runtime::Runtime;
 //!
 //! let experiment = config::load(Path::new("experiments/headline.toml"), Some("smoke"), &[])?;
 //! let options = Options {
@@ -31,6 +32,7 @@
 //!     jobs: None,
 //!     fresh: false,
 //!     train_teacher: false,
+//!     runtime: Runtime::cpu(),
 //!     provenance: Default::default(),
 //! };
 //! let summary = reproduce(&experiment, &options, &Silent, &AtomicBool::new(false))?;

@@ -22,7 +22,7 @@ pub struct Invocation {
     pub seeds: Vec<u64>,
     /// Worker threads.
     pub threads: usize,
-    /// Where tensors lived.
+    /// Where models were trained: `cpu in f32`, or the card by its name.
     pub device: String,
     /// Processor name, cores and vector extensions.
     pub machine: String,

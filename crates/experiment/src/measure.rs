@@ -54,8 +54,7 @@ impl Measured {
     /// # Errors
     /// Reading images or a forward pass failed, or outputs are not finite.
     pub fn after(&self, student: &Student, epoch: u64) -> std::result::Result<Metrics, TaskError> {
-        let model = student.model.as_ref();
-        let score = |loader: &Loader| score(model, &student.render, loader, self.batch);
+        let score = |loader: &Loader| score(student, loader, self.batch);
         let curve = score(&self.curve)?;
         let mut metrics = Metrics::from([
             ("top1".to_owned(), 100.0 * curve.top1()?),
@@ -68,7 +67,7 @@ impl Measured {
             metrics.insert(TEST_LOSS.to_owned(), test.loss()?);
         }
         if let Some(analysis) = &self.analysis {
-            metrics.extend(analysis.distances(model, &student.render)?);
+            metrics.extend(analysis.distances(student)?);
         }
         Ok(metrics)
     }

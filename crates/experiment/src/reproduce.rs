@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use candle_core::Device;
 use spectralkd_base::machine::machine;
 use spectralkd_base::progress::Progress;
 use spectralkd_base::provenance::{Provenance, now};
 use spectralkd_distillation::{Teacher, shapes};
+use spectralkd_runtime::Runtime;
 
 use crate::analysis::Analysis;
 use crate::config::{self, Experiment, Export};
@@ -42,6 +44,8 @@ pub struct Options {
     pub fresh: bool,
     /// Whether to train the teacher by its recipe first.
     pub train_teacher: bool,
+    /// Where models are trained; what is kept in main memory and written stays the same.
+    pub runtime: Runtime,
     /// The code and the command, for the manifest.
     pub provenance: Provenance,
 }
@@ -96,12 +100,15 @@ pub fn plan(
         ) {
             teacher::check_present(teacher)?;
         }
-        let minutes = plan.minutes(experiment, options.threads)?;
-        let threads = options.threads;
-        lines.push((
-            "time".into(),
-            format!("about {minutes:.1} minutes with {threads} threads"),
-        ));
+        // How fast a card is shows when it runs.
+        if options.runtime.device.is_cpu() {
+            let minutes = plan.minutes(experiment, options.threads)?;
+            let threads = options.threads;
+            lines.push((
+                "time".into(),
+                format!("about {minutes:.1} minutes with {threads} threads"),
+            ));
+        }
     }
     Ok(lines)
 }
@@ -134,20 +141,24 @@ pub fn reproduce(
     let begun = !missing.is_empty() || Manifest::read(&folder.manifest())?.is_none();
     if begun {
         let retrained = retrained.as_deref();
-        let first = FirstWeights::load(experiment, &images, progress)?;
+        let first = FirstWeights::load(experiment, &images, &options.runtime.device, progress)?;
         let given = (&*images, &first);
-        let teaching = teaching(experiment, retrained, given, &folder, progress)?;
+        let device = &options.runtime.device;
+        let teaching = teaching(experiment, (retrained, device), given, &folder, progress)?;
         record(experiment, options, given, teaching.as_ref(), &folder)?;
         let work = Runs {
             experiment: &layer_pairs::chosen(experiment, &folder)?,
             folder: &folder,
             images,
+            device: device.clone(),
             first,
             teaching,
             progress,
             interrupt,
         };
         let most = (options.threads / experiment.train.ranks).max(1);
+        // A card has enough to do with one run.
+        let most = if device.is_cpu() { most } else { 1 };
         let lanes = options.jobs.unwrap_or(most).min(missing.len());
         work.work(&missing, lanes, options.threads)?;
     }
@@ -187,7 +198,7 @@ fn collect(folder: &RunFolder, runs: &[Run<'_>]) -> Result<Vec<RunResult>> {
 /// Loads the teacher and computes what the students need from it.
 fn teaching(
     experiment: &Experiment,
-    replaced_by: Option<&Path>,
+    (replaced_by, device): (Option<&Path>, &Device),
     (images, first): (&Images, &FirstWeights),
     folder: &RunFolder,
     progress: &dyn Progress,
@@ -195,7 +206,7 @@ fn teaching(
     let (true, Some(config)) = (experiment.distils(), &experiment.teacher) else {
         return Ok(None);
     };
-    let loaded = teacher::load(experiment, config, replaced_by, images, progress)?;
+    let loaded = teacher::load(experiment, config, replaced_by, images, device, progress)?;
     refuse_other_teacher(folder, &loaded)?;
     let frozen = &loaded.teacher;
     let experiment = &layer_pairs::choose(experiment, frozen, (images, first), folder, progress)?;
@@ -277,7 +288,7 @@ fn record(
         provenance: options.provenance.clone(),
         seeds: experiment.seeds.clone(),
         threads: options.threads,
-        device: "cpu".into(),
+        device: options.runtime.in_words(),
         machine: machine(),
     });
     let manifest = Manifest {

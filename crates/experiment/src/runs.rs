@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use candle_core::Device;
 use spectralkd_base::files::write_json;
 use spectralkd_base::progress::Progress;
 use spectralkd_models::weights;
@@ -33,6 +34,8 @@ pub struct Runs<'a> {
     pub folder: &'a RunFolder,
     /// Training and test images.
     pub images: Arc<Images>,
+    /// Where models are trained.
+    pub device: Device,
     /// What students start from.
     pub first: FirstWeights,
     /// The teacher and what was computed from it.
@@ -188,7 +191,7 @@ impl Runs<'_> {
             }
             Run::Floor(..) => {
                 let measured = Measured::new(images, &config, None)?;
-                tasks::floor(experiment, images, &config, measured)?
+                tasks::floor(experiment, (images, &self.device), &config, measured)?
             }
         };
         Ok((task, config))

@@ -2,26 +2,23 @@
 
 use candle_core::{Device, Tensor};
 use spectralkd_base::progress::Progress;
-use spectralkd_datasets::{Batch, Loader, Render, Sampler};
+use spectralkd_datasets::{Batch, Loader, Sampler};
+use spectralkd_distillation::Student;
 use spectralkd_evaluation::accuracy::Accuracy;
-use spectralkd_models::{Taps, VisionModel};
+use spectralkd_models::Taps;
 use spectralkd_nn::Pass;
 
 use crate::error::{Error, Result};
 
-/// Runs the model over all images of the loader, `batch` at a time.
+/// Runs the student over all images of the loader, `batch` at a time.
 ///
 /// # Errors
 /// Images without labels, reading them or the forward pass failed, or logits are not finite.
-pub fn score(
-    model: &dyn VisionModel,
-    render: &Render,
-    loader: &Loader,
-    batch: usize,
-) -> Result<Accuracy> {
+pub fn score(student: &Student, loader: &Loader, batch: usize) -> Result<Accuracy> {
     let logits = |views: &Batch| -> Result<Tensor> {
-        let images = render.render(views, &Device::Cpu)?;
-        Ok(model.forward(&images, &Taps::None, &Pass::eval())?.logits)
+        let images = student.render.render(views, student.device())?;
+        let output = student.model.forward(&images, &Taps::None, &Pass::eval())?;
+        Ok(output.logits)
     };
     score_logits(logits, loader, batch, None)
 }

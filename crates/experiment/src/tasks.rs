@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use candle_core::{DType, Device};
 use spectralkd_datasets::Sampler;
 use spectralkd_distillation::{Distillation, Feed, Student, Teacher};
 use spectralkd_losses::kinds::CrossEntropy;
@@ -67,14 +68,15 @@ pub fn student(
 /// As [`student`].
 pub fn floor(
     experiment: &Experiment,
-    images: &Images,
+    (images, device): (&Images, &Device),
     config: &TrainConfig,
     measured: Measured,
 ) -> Result<RunTask> {
     let [height, width] = images.size();
     let image = [images.channels(), height, width];
     let classes = images.classes().len();
-    let student = Student::made(images.render(image, None)?, config.seed, |vb| {
+    let place = (device, DType::F32);
+    let student = Student::made_on(place, images.render(image, None)?, config.seed, |vb| {
         let model = PixelClassifier::new(image, classes, &vb)?;
         Ok(Box::new(model) as Box<dyn VisionModel>)
     })?;

@@ -47,7 +47,7 @@ pub fn config(teacher: &config::Teacher, classes: usize, channels: usize) -> Res
 }
 
 /// Finds the weights (`replaced_by` instead of the configured ones, if given), checks them and
-/// builds the frozen model.
+/// builds the frozen model on `device`.
 ///
 /// # Errors
 /// The file is missing, is not what its manifest says, or does not fit the architecture; a
@@ -57,6 +57,7 @@ pub fn load(
     teacher: &config::Teacher,
     replaced_by: Option<&Path>,
     images: &Images,
+    device: &Device,
     progress: &dyn Progress,
 ) -> Result<LoadedTeacher> {
     let found = match replaced_by {
@@ -104,7 +105,8 @@ pub fn load(
         (None, None) => None,
     };
     let render = images.render(image, normalise(teacher, preprocessing))?;
-    let frozen = FrozenTeacher::new(&config, loaded.tensors, teacher.precision, render, columns)?;
+    let (tensors, precision) = (loaded.tensors, teacher.precision);
+    let frozen = FrozenTeacher::new_on(device, &config, tensors, precision, render, columns)?;
     Ok(LoadedTeacher {
         teacher: Arc::new(frozen),
         path: loaded.path,

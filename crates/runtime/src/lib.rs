@@ -59,6 +59,14 @@ impl Runtime {
         Ok(Self { device, precision })
     }
 
+    /// The device and its precision, and the card's name: `cpu in f32`, `cuda in tf32 (NVIDIA H200)`.
+    pub fn in_words(&self) -> String {
+        match self.card() {
+            Some(card) => format!("{self} ({card})"),
+            None => self.to_string(),
+        }
+    }
+
     /// What computes, in words: the card's name as its driver has it; none for the CPU.
     pub fn card(&self) -> Option<String> {
         card::name(&self.device)
@@ -90,6 +98,7 @@ mod tests {
             );
         }
         assert_eq!(Runtime::cpu().precision, Precision::F32);
+        assert_eq!(Runtime::cpu().in_words(), "cpu in f32");
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct CachedTeacher {
     versions: usize,
     tables: BTreeMap<Request, Table>,
     shapes: Shapes,
+    /// Where outputs are wanted; they are kept in main memory.
+    device: Device,
 }
 
 /// One output of every (version, image), row after row.
@@ -69,6 +71,7 @@ impl CachedTeacher {
             versions: versions as usize,
             tables,
             shapes: teacher.shapes().clone(),
+            device: teacher.device().clone(),
         })
     }
 
@@ -100,7 +103,7 @@ impl Teacher for CachedTeacher {
             let table = self.tables.get(request).ok_or_else(|| Error::NotCached {
                 what: request.to_string(),
             })?;
-            answers.insert(*request, table.gather(&rows)?);
+            answers.insert(*request, table.gather(&rows, &self.device)?);
         }
         Ok(answers)
     }
@@ -114,14 +117,14 @@ impl Table {
         Ok(())
     }
 
-    /// These rows, in this order.
-    fn gather(&self, rows: &[usize]) -> Result<Tensor> {
+    /// These rows, in this order, on a device.
+    fn gather(&self, rows: &[usize], device: &Device) -> Result<Tensor> {
         let width = self.shape.iter().product::<usize>();
         let mut out = Vec::with_capacity(rows.len() * width);
         for row in rows {
             out.extend_from_slice(&self.rows[row * width..][..width]);
         }
         let shape: Vec<usize> = [&[rows.len()], self.shape.as_slice()].concat();
-        Ok(Tensor::from_vec(out, shape, &Device::Cpu)?)
+        Ok(Tensor::from_vec(out, shape, device)?)
     }
 }

@@ -51,6 +51,11 @@ impl FrozenTeacher {
         Self::new_on(&Device::Cpu, config, weights, precision, render, columns)
     }
 
+    /// Where it lies, and where its images are to be.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// As [`Self::new`], on another device.
     ///
     /// # Errors

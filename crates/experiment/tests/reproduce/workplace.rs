@@ -14,6 +14,7 @@ use spectralkd_experiment::config;
 use spectralkd_experiment::error::Result;
 use spectralkd_experiment::reproduce::{Options, Summary, reproduce};
 use spectralkd_models::{ModelConfig, weights};
+use spectralkd_runtime::Runtime;
 use tempfile::TempDir;
 
 use crate::schema::TEACHER;
@@ -66,6 +67,7 @@ impl Workplace {
             jobs: None,
             fresh: false,
             train_teacher: false,
+            runtime: Runtime::cpu(),
             provenance: Provenance::default(),
         }
     }
