@@ -1,14 +1,18 @@
 //! The arguments.
 
+mod lens;
+mod model;
 mod speed;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use spectralkd_lens::FeatureSource;
 use spectralkd_models::Taps;
 use spectralkd_runtime::{Choice, Precision};
 
+pub use lens::{Analyze, Compare, Lens};
+use model::taps;
+pub use model::{Images, Model};
 pub use speed::{Speed, SpeedCase};
 
 /// Understand and distil Vision Transformers through their spectra.
@@ -64,56 +68,6 @@ impl Command {
     }
 }
 
-/// Which model, with which weights.
-#[derive(Debug, Args)]
-pub struct Model {
-    /// A model's name, as in cait_s24_224 or cait_s24_224.fb_dist_in1k; not needed where the weights lie in a folder
-    /// (or repository) with a config.json.
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    // Not a comment for rustdoc, which would read the brackets as links.
-    #[arg(
-        long,
-        value_name = "FILE|DIR|hf://…",
-        help = "A file (safetensors or .pth), a folder, or hf://owner/name[@revision][/file] [default: the model's \
-                repository on the hub]"
-    )]
-    pub weights: Option<String>,
-    /// Other images than the model's own: N or HEIGHTxWIDTH pixels.
-    #[arg(long, value_name = "N|HxW", value_parser = img_size)]
-    pub img_size: Option<ImgSize>,
-    /// Another number of classes: the weights' head is replaced by an untrained one.
-    #[arg(long, value_name = "N")]
-    pub num_classes: Option<usize>,
-    /// Another number of colour channels: the first weights are adapted.
-    #[arg(long, value_name = "N")]
-    pub in_chans: Option<usize>,
-    /// Worker threads [default: all cores].
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Images at a time.
-    #[arg(long, default_value_t = 8, value_name = "N", value_parser = at_least_one)]
-    pub batch: usize,
-}
-
-/// Height and width, pixels.
-#[derive(Clone, Copy, Debug)]
-pub struct ImgSize(pub [usize; 2]);
-
-fn img_size(text: &str) -> Result<ImgSize, String> {
-    let side = |text: &str| {
-        let side = text.trim().parse::<usize>().ok().filter(|&side| side > 0);
-        side.ok_or_else(|| format!("`{text}` is no number of pixels; write 224 or 224x196"))
-    };
-    let (height, width) = text.split_once('x').unwrap_or((text, text));
-    Ok(ImgSize([side(height)?, side(width)?]))
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    let number = text.parse::<usize>().ok().filter(|&n| n > 0);
-    number.ok_or_else(|| format!("`{text}` is no whole number of at least 1"))
-}
-
 /// Arguments of `models`.
 #[derive(Debug, Args)]
 pub struct Models {
@@ -155,36 +109,6 @@ pub struct Features {
     /// Which taps: all, none, indices as in 0,3,-1 (counted from the end below 0), or last:N.
     #[arg(long, default_value = "all", value_name = "TAPS", value_parser = taps, allow_hyphen_values = true)]
     pub taps: Taps,
-}
-
-/// Where images come from.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct Images {
-    /// A safetensors file with `images`, f32 [B, C, H, W], already normalised.
-    #[arg(long, value_name = "X.safetensors")]
-    pub input: Option<PathBuf>,
-    /// A folder of pictures, which go through the model's own preprocessing.
-    #[arg(long, value_name = "DIR")]
-    pub images: Option<PathBuf>,
-}
-
-fn taps(text: &str) -> Result<Taps, String> {
-    let text = text.trim();
-    match (text, text.strip_prefix("last:")) {
-        ("all", _) => Ok(Taps::All),
-        ("none", _) => Ok(Taps::None),
-        (_, Some(count)) => count
-            .parse()
-            .map(Taps::Last)
-            .map_err(|_| format!("`{count}` is no number of taps")),
-        _ => text
-            .split(',')
-            .map(|index| index.trim().parse::<isize>())
-            .collect::<Result<_, _>>()
-            .map(Taps::List)
-            .map_err(|_| format!("`{text}` is none of all, none, last:N and a list as 0,3,-1")),
-    }
 }
 
 /// Arguments of `evaluate`.
@@ -299,69 +223,4 @@ pub struct Step {
     /// Worker threads [default: all cores].
     #[arg(long)]
     pub threads: Option<usize>,
-}
-
-/// Arguments of `analyze`.
-#[derive(Debug, Args)]
-pub struct Analyze {
-    #[command(flatten)]
-    pub model: Model,
-    /// A file with `features.<i>` [B, C, H, W] from anywhere, instead of a model.
-    #[arg(long, value_name = "F.safetensors", conflicts_with_all = ["model", "weights"])]
-    pub features: Option<PathBuf>,
-    /// The name in figures.
-    #[arg(long, value_name = "NAME")]
-    pub label: Option<String>,
-    /// Another model on the same axes, as in label=student,model=deit_tiny_patch16_224,weights=DIR or
-    /// label=x,features=FILE; may be given several times.
-    #[arg(long, value_name = "SUBJECT")]
-    pub also: Vec<FeatureSource>,
-    /// Random permutations of the channels, against which the spectra are drawn; 0 for none.
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    pub permutations: usize,
-    #[command(flatten)]
-    pub lens: Lens,
-}
-
-/// Arguments of `compare`.
-#[derive(Debug, Args)]
-pub struct Compare {
-    /// The student's side: a model's name, a file with `features.<i>`, or key=value pairs as in
-    /// label=student,model=deit_tiny_patch16_224,weights=DIR.
-    #[arg(value_name = "A")]
-    pub a: FeatureSource,
-    /// The teacher's side.
-    #[arg(value_name = "B")]
-    pub b: FeatureSource,
-    /// Worker threads [default: all cores].
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Images at a time.
-    #[arg(long, default_value_t = 8, value_name = "N", value_parser = at_least_one)]
-    pub batch: usize,
-    #[command(flatten)]
-    pub lens: Lens,
-}
-
-/// What `analyze` and `compare` see, and where they write.
-#[derive(Debug, Args)]
-pub struct Lens {
-    /// A safetensors file with `images`, f32 [B, C, H, W], already normalised.
-    #[arg(long, value_name = "X.safetensors", conflicts_with = "images")]
-    pub input: Option<PathBuf>,
-    /// A folder of pictures, which go through each model's own preprocessing.
-    #[arg(long, value_name = "DIR")]
-    pub images: Option<PathBuf>,
-    /// The first N images alone.
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    pub limit: Option<usize>,
-    /// Seed of everything random.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub seed: u64,
-    /// The folder to write: tables, figures, report.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Move an earlier folder aside.
-    #[arg(long)]
-    pub fresh: bool,
 }

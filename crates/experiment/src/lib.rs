@@ -53,6 +53,7 @@ pub mod manifest;
 pub mod measure;
 pub mod needs;
 pub mod plan;
+mod record;
 pub mod report;
 pub mod reproduce;
 pub mod results;

@@ -150,6 +150,15 @@ pub fn check_present(teacher: &config::Teacher) -> Result<()> {
 fn weights_at(address: &str, progress: &dyn Progress) -> Result<Weights> {
     match Weights::find(address, true, progress) {
         Err(HubError::NoWeights { path }) => Err(Error::NoWeights { path }),
+        // Weights that another program fetched may lie in the cache without their config.json.
+        Err(HubError::Offline { .. }) => {
+            let found = Weights::find(address, false, progress)?;
+            progress.note(&format!(
+                "the teacher's weights: there is no config.json of {address} in the cache, and none is fetched offline: \
+                 classes and normalisation are those of the experiment"
+            ));
+            Ok(found)
+        }
         found => Ok(found?),
     }
 }

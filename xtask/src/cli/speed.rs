@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use spectralkd_runtime::{self as runtime, Choice};
 use spectralkd_speed::{Form, Precision};
 
-use super::at_least_one;
+use super::model::at_least_one;
 
 /// Arguments of `speed`.
 #[derive(Debug, Args)]

@@ -135,14 +135,12 @@ impl SimpleBackend for Vars {
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
+        if let Some(var) = self.lock().get(name) {
+            return Ok(var.as_tensor().clone());
+        }
         let value = parameter(name, &shape, init).map_err(candle_core::Error::wrap)?;
-        let value = value.to_device(device)?.to_dtype(dtype)?;
-        let mut vars = self.lock();
-        let var = match vars.get(name) {
-            Some(var) => var.clone(),
-            None => Var::from_tensor(&value)?,
-        };
-        vars.insert(name.to_owned(), var.clone());
+        let var = Var::from_tensor(&value.to_device(device)?.to_dtype(dtype)?)?;
+        self.lock().insert(name.to_owned(), var.clone());
         Ok(var.as_tensor().clone())
     }
 
